@@ -1,0 +1,100 @@
+//! One service, lists of services, and the difference between two of its states.
+
+use serde::{Deserialize, Serialize};
+
+use crate::instance::Instance;
+
+/// One service at one revision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ServiceView {
+    /// The namespace.
+    pub namespace: String,
+    /// The group.
+    pub group: String,
+    /// The name of the service.
+    pub service: String,
+    /// The history that `revision` counts in.
+    pub epoch: String,
+    /// The revision of the last change in this service; 0 when it never had one.
+    pub revision: u64,
+    /// False while the registry may not know all instances yet: keep what you have.
+    pub complete: bool,
+    /// Why the last instance left, when the service is empty and once was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emptied_by: Option<String>,
+    /// The instances, ordered by address and port.
+    pub instances: Vec<Instance>,
+}
+
+/// What changed in a service between two revisions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ServiceDelta {
+    /// The namespace.
+    pub namespace: String,
+    /// The group.
+    pub group: String,
+    /// The name of the service.
+    pub service: String,
+    /// The history that the revisions count in.
+    pub epoch: String,
+    /// Applies to the state at this revision, or a later one up to `revision`.
+    pub from_revision: u64,
+    /// Gives the state at this revision.
+    pub revision: u64,
+    /// False while the registry may not know all instances yet.
+    pub complete: bool,
+    /// Instances that are new or changed.
+    pub upserted: Vec<Instance>,
+    /// Instances that are gone.
+    pub removed: Vec<Removal>,
+}
+
+/// An instance that is gone, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Removal {
+    /// Its address.
+    pub address: String,
+    /// Its port.
+    pub port: u16,
+    /// `deregistered`, `expired`, `session_closed`, `probe_failed` or `operator`.
+    pub reason: String,
+    /// The revision at which it left.
+    pub revision: u64,
+}
+
+/// A page of the list of services.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ServiceList {
+    /// How many services match in all.
+    pub total: u64,
+    /// The page, from 1.
+    pub page: u64,
+    /// How many services a page holds.
+    pub page_size: u64,
+    /// The services of this page, ordered by namespace, group and name.
+    pub services: Vec<ServiceSummary>,
+}
+
+/// A service in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ServiceSummary {
+    /// The namespace.
+    pub namespace: String,
+    /// The group.
+    pub group: String,
+    /// The name of the service.
+    pub service: String,
+    /// How many instances it has.
+    pub instances: u64,
+    /// How many of them are healthy.
+    pub healthy: u64,
+    /// How many of them callers should use now.
+    pub serving: u64,
+    /// The revision of its last change.
+    pub revision: u64,
+}
