@@ -1,0 +1,380 @@
+//! Doing what was committed: the one place where membership changes.
+
+use std::sync::Arc;
+
+use crate::changes::{Change, ChangeKind};
+use crate::model::{
+    Declared, Endpoint, Health, Lease, Liveness, Member, Mono, OperatorLayer, Reason, Record, Registration,
+    Revision, ServiceKey, State, Wall,
+};
+
+use super::Catalog;
+use super::command::{Committed, Mutation};
+use super::service::{CountedAs, KeptLayer, Shared};
+use super::slots::Slot;
+
+/// What one mutation is done under: its place in history, and the owner's time.
+#[derive(Clone, Copy)]
+struct Moment {
+    revision: Revision,
+    at: Wall,
+    now: Mono,
+}
+
+impl Catalog {
+    /// Applies one committed mutation. Returns the service that it changed, for whoever pushes views.
+    ///
+    /// `now` is liveness time: an instance that is registered here begins its silence now, whenever it was committed.
+    /// A mutation of an instance that is not there changes nothing but the revision: with a shared journal two nodes
+    /// may remove the same one.
+    pub fn apply(&mut self, committed: Committed, now: Mono) -> Option<Arc<Shared>> {
+        debug_assert!(committed.revision > self.revision, "revisions strictly grow");
+        self.revision = committed.revision;
+        let moment = Moment {
+            revision: committed.revision,
+            at: committed.at,
+            now,
+        };
+        match committed.mutation {
+            Mutation::Registered {
+                service,
+                endpoint,
+                registration,
+                health,
+                lease,
+            } => Some(self.register(service, endpoint, *registration, health, lease, moment)),
+            Mutation::Removed {
+                service,
+                endpoint,
+                reason,
+            } => self.remove(&service, &endpoint, reason, moment),
+            Mutation::Measured {
+                service,
+                endpoint,
+                health,
+                suspect,
+                reason,
+            } => self.measure(&service, &endpoint, health, suspect, reason, moment),
+            Mutation::Declared {
+                service,
+                endpoint,
+                declared,
+            } => self.declare(&service, &endpoint, declared, moment),
+            Mutation::Operated {
+                service,
+                endpoint,
+                layer,
+            } => self.operate(&service, &endpoint, layer.as_deref(), moment),
+        }
+    }
+
+    fn register(
+        &mut self,
+        key: ServiceKey,
+        endpoint: Endpoint,
+        mut registration: Registration,
+        health: Health,
+        lease: Lease,
+        moment: Moment,
+    ) -> Arc<Shared> {
+        let index = self.service_or_new(key, moment.revision);
+        let known = self.slot_number(index, &endpoint);
+        if let Some(number) = known {
+            self.forget_silence(number, false);
+            self.leave_session(index, &endpoint);
+        }
+        let service = self.services[index as usize]
+            .as_mut()
+            .expect("found or made above");
+        registration.cluster = service.share_cluster(&registration.cluster);
+        // An operator's layer belongs to one run of a process, unless it is sticky.
+        let stranger = service
+            .layer(&endpoint)
+            .is_some_and(|kept| !kept.layer.sticky && kept.incarnation != registration.incarnation);
+        if stranger {
+            service.layers.remove(&endpoint);
+        } else if let Some(kept) = service.layers.get_mut(&endpoint) {
+            kept.gone_since = None;
+            kept.incarnation.clone_from(&registration.incarnation);
+        }
+        let layer = service.layer(&endpoint).map(|kept| kept.layer.clone());
+        let liveness = registration.liveness;
+        let number = match known {
+            Some(number) => number,
+            None => self.slots.insert(Slot::new(index, endpoint.clone())),
+        };
+        if let Some(slot) = self.slots.get_mut(number) {
+            slot.begin(&liveness, moment.now);
+        }
+        if let Liveness::Session(session) = liveness {
+            self.sessions.entry(session).or_default().insert(number);
+        }
+        let service = self.services[index as usize]
+            .as_mut()
+            .expect("found or made above");
+        let identity = self.beats.identity(service.key().borrowed(), &endpoint);
+        let interval = match liveness {
+            Liveness::Beat(timings) => Some(timings.interval()),
+            _ => None,
+        };
+        self.beats.occupy(number, identity, lease, interval, moment.now);
+
+        let record = Arc::new(Record::new(registration, layer.as_ref(), None));
+        let fresh = State {
+            health,
+            suspect: false,
+            reason: Reason::Registered,
+            revision: moment.revision,
+            since: moment.at,
+        };
+        let kind = match service.roster.get_mut(&endpoint) {
+            Some(member) => {
+                let counted = CountedAs::from(&*member);
+                let since = if member.state.health == health {
+                    member.state.since
+                } else {
+                    moment.at
+                };
+                member.state = State { since, ..fresh };
+                member.record = record;
+                let now_counted = CountedAs::from(&*member);
+                self.recount(index, Some(counted), Some(now_counted));
+                ChangeKind::Updated
+            }
+            None => {
+                let member = Member {
+                    endpoint: endpoint.clone(),
+                    slot: number,
+                    state: fresh,
+                    record,
+                };
+                let counted = CountedAs::from(&member);
+                service.roster.insert(member);
+                service.empty_since = None;
+                service.emptied_by = None;
+                self.recount(index, None, Some(counted));
+                ChangeKind::Registered
+            }
+        };
+        self.flag(number);
+        self.arm(number);
+        self.changed(index, endpoint, kind, Reason::Registered, moment)
+    }
+
+    fn remove(
+        &mut self,
+        key: &ServiceKey,
+        endpoint: &Endpoint,
+        reason: Reason,
+        moment: Moment,
+    ) -> Option<Arc<Shared>> {
+        let index = self.published.get(key.borrowed())?.index;
+        let number = self.slot_number(index, endpoint)?;
+        self.forget_silence(number, reason == Reason::Expired);
+        self.leave_session(index, endpoint);
+        let service = self.services[index as usize].as_mut()?;
+        let member = service.roster.remove(endpoint)?;
+        self.beats.vacate(number);
+        self.slots.remove(number);
+
+        let service = self.services[index as usize].as_mut()?;
+        if service.roster.is_empty() {
+            service.emptied_by = Some(reason);
+            service.empty_since = Some(moment.now);
+            self.emptied.insert((moment.now, key.clone()));
+        }
+        // A client that says goodbye takes the operator's layer with it; one that was lost may come back to it.
+        if let Some(kept) = service.layers.get_mut(endpoint)
+            && !kept.layer.sticky
+        {
+            if reason == Reason::Deregistered {
+                service.layers.remove(endpoint);
+            } else {
+                kept.gone_since = Some(moment.now);
+                self.gone_layers
+                    .insert((moment.now, key.clone(), endpoint.clone()));
+            }
+        }
+        self.recount(index, Some(CountedAs::from(&member)), None);
+        Some(self.changed(index, endpoint.clone(), ChangeKind::Removed, reason, moment))
+    }
+
+    fn measure(
+        &mut self,
+        key: &ServiceKey,
+        endpoint: &Endpoint,
+        health: Health,
+        suspect: bool,
+        reason: Reason,
+        moment: Moment,
+    ) -> Option<Arc<Shared>> {
+        let index = self.published.get(key.borrowed())?.index;
+        let service = self.services[index as usize].as_mut()?;
+        let member = service.roster.get_mut(endpoint)?;
+        let counted = CountedAs::from(&*member);
+        let state = &mut member.state;
+        if state.health != health {
+            state.since = moment.at;
+        }
+        *state = State {
+            health,
+            suspect,
+            reason,
+            revision: moment.revision,
+            since: state.since,
+        };
+        let (number, now_counted) = (member.slot, CountedAs::from(&*member));
+        self.recount(index, Some(counted), Some(now_counted));
+
+        if self.slots.get(number).is_some_and(|slot| slot.timings.is_some()) {
+            let silent = reason == Reason::Silent || suspect;
+            self.note_silence(number, silent, suspect, moment.now);
+        }
+        Some(self.changed(index, endpoint.clone(), ChangeKind::Health, reason, moment))
+    }
+
+    fn declare(
+        &mut self,
+        key: &ServiceKey,
+        endpoint: &Endpoint,
+        declared: Option<Arc<Declared>>,
+        moment: Moment,
+    ) -> Option<Arc<Shared>> {
+        let index = self.published.get(key.borrowed())?.index;
+        let service = self.services[index as usize].as_mut()?;
+        let member = service.roster.get_mut(endpoint)?;
+        let counted = CountedAs::from(&*member);
+        Arc::make_mut(&mut member.record).declared = declared;
+        let state = &mut member.state;
+        let health = match member.record.unwell() {
+            true => Health::Unhealthy,
+            // It takes back what it said itself, but not what silence or a probe said.
+            false if state.reason == Reason::Declared => Health::Healthy,
+            false => state.health,
+        };
+        if state.health != health {
+            state.health = health;
+            state.reason = Reason::Declared;
+            state.since = moment.at;
+        }
+        state.revision = moment.revision;
+        let (number, now_counted) = (member.slot, CountedAs::from(&*member));
+        self.recount(index, Some(counted), Some(now_counted));
+        self.flag(number);
+        Some(self.changed(
+            index,
+            endpoint.clone(),
+            ChangeKind::Health,
+            Reason::Declared,
+            moment,
+        ))
+    }
+
+    fn operate(
+        &mut self,
+        key: &ServiceKey,
+        endpoint: &Endpoint,
+        layer: Option<&OperatorLayer>,
+        moment: Moment,
+    ) -> Option<Arc<Shared>> {
+        let index = self.published.get(key.borrowed())?.index;
+        let service = self.services[index as usize].as_mut()?;
+        let Some(member) = service.roster.get_mut(endpoint) else {
+            // Of an instance that is gone a layer can only end; nobody sees a change.
+            service.layers.remove(endpoint);
+            if let Some(since) = service.empty_since.filter(|_| service.layers.is_empty()) {
+                self.emptied.insert((since, key.clone()));
+            }
+            return None;
+        };
+        let counted = CountedAs::from(&*member);
+        let registration = member.record.registration.clone();
+        match layer {
+            Some(layer) => {
+                let incarnation = registration.incarnation.clone();
+                let kept = KeptLayer {
+                    layer: layer.clone(),
+                    incarnation,
+                    gone_since: None,
+                };
+                service.layers.insert(endpoint.clone(), kept);
+            }
+            None => {
+                service.layers.remove(endpoint);
+            }
+        }
+        member.record = Arc::new(Record::new(registration, layer, member.record.declared.clone()));
+        member.state.revision = moment.revision;
+        let now_counted = CountedAs::from(&*member);
+        self.recount(index, Some(counted), Some(now_counted));
+        Some(self.changed(
+            index,
+            endpoint.clone(),
+            ChangeKind::Operator,
+            Reason::Operator,
+            moment,
+        ))
+    }
+
+    /// Enters a change into the log and tells readers of the service that their view is stale.
+    fn changed(
+        &mut self,
+        index: u32,
+        endpoint: Endpoint,
+        kind: ChangeKind,
+        reason: Reason,
+        moment: Moment,
+    ) -> Arc<Shared> {
+        let service = self.services[index as usize]
+            .as_mut()
+            .expect("the service that was just changed");
+        let change = Change {
+            revision: moment.revision,
+            at: moment.at,
+            service: service.key().clone(),
+            endpoint,
+            kind,
+            reason,
+            previous: service.last_change,
+        };
+        service.last_change = Some(self.log.push(change));
+        service.touch(moment.revision);
+        debug_assert!(service.roster.len() > 64 || service.counts_agree());
+        Arc::clone(&service.shared)
+    }
+
+    fn recount(&mut self, index: u32, before: Option<CountedAs>, after: Option<CountedAs>) {
+        let service = self.services[index as usize]
+            .as_mut()
+            .expect("the service that is being changed");
+        let (healthy, beating) = (service.healthy, service.beating);
+        // Added before it is taken out, so that no count passes below zero.
+        if let Some(after) = after {
+            service.count(&after, true);
+        }
+        if let Some(before) = before {
+            service.count(&before, false);
+        }
+        self.healthy = self.healthy + service.healthy - healthy;
+        self.beating = self.beating + service.beating - beating;
+    }
+
+    fn slot_number(&self, index: u32, endpoint: &Endpoint) -> Option<u32> {
+        Some(self.services[index as usize].as_ref()?.roster.get(endpoint)?.slot)
+    }
+
+    fn leave_session(&mut self, index: u32, endpoint: &Endpoint) {
+        let service = self.services[index as usize].as_ref();
+        let Some(member) = service.and_then(|service| service.roster.get(endpoint)) else {
+            return;
+        };
+        if let Liveness::Session(session) = member.record.registration.liveness
+            && let Some(slots) = self.sessions.get_mut(&session)
+        {
+            slots.remove(&member.slot);
+            if slots.is_empty() {
+                self.sessions.remove(&session);
+            }
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! From a command to the mutations that would carry it out. Reads the catalog, changes nothing.
+
+use std::sync::Arc;
+
+use crate::liveness::observe;
+use crate::model::{
+    Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, Member, Mono, OperatorPatch, Reason,
+    Registration, ServiceKey,
+};
+
+use super::Catalog;
+use super::command::{Command, Mutation, Refusal};
+use super::service::Service;
+use super::slots::Phase;
+
+/// What a command comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// It changes nothing: no revision, no push.
+    Nothing,
+    /// These, in this order.
+    Commit(Vec<Mutation>),
+}
+
+impl Catalog {
+    /// Decides `command` as of now.
+    ///
+    /// Several commands may be decided before the first of them is applied, as long as no two have the same
+    /// [`Command::subject`] and none but the first has none. `reserved` is how many registrations were decided so,
+    /// and counts against the limits.
+    ///
+    /// A probe result is counted here, and a registration that changes nothing renews: both are measurements, not
+    /// changes.
+    ///
+    /// # Errors
+    /// Why the command cannot be carried out; nothing has changed.
+    pub fn decide(&mut self, command: Command, reserved: usize, now: Mono) -> Result<Decision, Refusal> {
+        let mutation = match command {
+            Command::Register {
+                service,
+                endpoint,
+                registration,
+                health,
+                lease,
+            } => {
+                return self.decide_register(service, endpoint, registration, health, lease, reserved, now);
+            }
+            Command::Deregister {
+                service,
+                endpoint,
+                lease,
+                only,
+                reason,
+            } => {
+                let (_, member) = self.find(&service, &endpoint)?;
+                if lease.is_some() && self.beats.cell(member.slot).lease() != lease {
+                    return Err(Refusal::LeaseMismatch(service, endpoint));
+                }
+                if !only.is_empty() && !only.contains(&member.record.registration.liveness.kind()) {
+                    return Err(Refusal::InstanceNotFound(service, endpoint));
+                }
+                Mutation::Removed {
+                    service,
+                    endpoint,
+                    reason,
+                }
+            }
+            Command::Operate {
+                service,
+                endpoint,
+                patch,
+            } => {
+                return self.decide_operate(service, endpoint, &patch);
+            }
+            Command::ClearOperator { service, endpoint } => {
+                let Some((_, found)) = self.service(service.borrowed()) else {
+                    return Err(Refusal::ServiceNotFound(service));
+                };
+                if found.layer(&endpoint).is_none() {
+                    return match found.roster.get(&endpoint) {
+                        Some(_) => Ok(Decision::Nothing),
+                        None => Err(Refusal::InstanceNotFound(service, endpoint)),
+                    };
+                }
+                Mutation::Operated {
+                    service,
+                    endpoint,
+                    layer: None,
+                }
+            }
+            Command::Declare { lease, declared } => return self.decide_declare(lease, declared, now),
+            Command::Measure {
+                service,
+                endpoint,
+                health,
+                reason,
+            } => {
+                let (_, member) = self.find(&service, &endpoint)?;
+                if member.state.health == health {
+                    return Ok(Decision::Nothing);
+                }
+                Mutation::Measured {
+                    service,
+                    endpoint,
+                    health,
+                    suspect: false,
+                    reason,
+                }
+            }
+            Command::Probed {
+                service,
+                endpoint,
+                good,
+            } => {
+                return self.decide_probed(service, endpoint, good);
+            }
+            Command::Returned { slot } => return Ok(self.decide_returned(slot, now)),
+            Command::CloseSession { session } => {
+                let slots = self.sessions.get(&session).into_iter().flatten();
+                let gone = slots.filter_map(|slot| {
+                    let (slot, service, _) = self.at_slot(*slot)?;
+                    Some(Mutation::Removed {
+                        service: service.key().clone(),
+                        endpoint: slot.endpoint.clone(),
+                        reason: Reason::SessionClosed,
+                    })
+                });
+                let gone: Vec<_> = gone.collect();
+                return Ok(if gone.is_empty() {
+                    Decision::Nothing
+                } else {
+                    Decision::Commit(gone)
+                });
+            }
+        };
+        Ok(Decision::Commit(vec![mutation]))
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fields of one command, taken apart once"
+    )]
+    fn decide_register(
+        &mut self,
+        service: ServiceKey,
+        endpoint: Endpoint,
+        registration: Box<Registration>,
+        health: Health,
+        fresh: Lease,
+        reserved: usize,
+        now: Mono,
+    ) -> Result<Decision, Refusal> {
+        let found = self.service(service.borrowed()).map(|(_, found)| found);
+        let Some(member) = found.and_then(|found| found.roster.get(&endpoint)) else {
+            self.check_limits(found, reserved)?;
+            return Ok(Decision::Commit(vec![Mutation::Registered {
+                service,
+                endpoint,
+                registration,
+                health,
+                lease: fresh,
+            }]));
+        };
+        let known = &member.record.registration;
+        let same_run = known.incarnation == registration.incarnation;
+        let kept = same_run.then(|| self.beats.cell(member.slot).lease()).flatten();
+        // What a probe or a beat measured is not overruled by a registration that says nothing new.
+        let stands = match known.liveness {
+            Liveness::Beat(_) => {
+                let live = self
+                    .slots
+                    .get(member.slot)
+                    .is_some_and(|slot| slot.phase == Phase::Live);
+                live && member.state.health == health
+            }
+            _ => true,
+        };
+        if stands && *known == *registration && member.record.declared.is_none() {
+            self.beats.cell(member.slot).restart(now);
+            return Ok(Decision::Nothing);
+        }
+        let lease = kept.unwrap_or(fresh);
+        Ok(Decision::Commit(vec![Mutation::Registered {
+            service,
+            endpoint,
+            registration,
+            health,
+            lease,
+        }]))
+    }
+
+    fn check_limits(&self, service: Option<&Service>, reserved: usize) -> Result<(), Refusal> {
+        let limit = |limit: &'static str, used: usize, max: usize| {
+            if used + reserved < max {
+                Ok(())
+            } else {
+                Err(Refusal::Limit { limit, max })
+            }
+        };
+        limit("instances_max", self.instances(), self.config.instances_max)?;
+        match service {
+            Some(service) => {
+                let max = self.config.instances_per_service_max;
+                limit("instances_per_service_max", service.roster.len(), max)
+            }
+            None => limit("services_max", self.services(), self.config.services_max),
+        }
+    }
+
+    fn decide_operate(
+        &self,
+        service: ServiceKey,
+        endpoint: Endpoint,
+        patch: &OperatorPatch,
+    ) -> Result<Decision, Refusal> {
+        let (found, _) = self.find(&service, &endpoint)?;
+        let before = found.layer(&endpoint).map(|kept| &kept.layer);
+        let after = before.cloned().unwrap_or_default().patched(patch)?;
+        let same = match before {
+            Some(before) => *before == after,
+            None => after.is_empty() && !after.sticky,
+        };
+        if same {
+            return Ok(Decision::Nothing);
+        }
+        let layer = (!after.is_empty() || after.sticky).then(|| Box::new(after));
+        Ok(Decision::Commit(vec![Mutation::Operated {
+            service,
+            endpoint,
+            layer,
+        }]))
+    }
+
+    fn decide_declare(
+        &self,
+        lease: Lease,
+        declared: Option<Arc<Declared>>,
+        now: Mono,
+    ) -> Result<Decision, Refusal> {
+        let slot = self.beats.slot_of_lease(lease).ok_or(Refusal::UnknownLease)?;
+        let (found, service, member) = self.at_slot(slot).ok_or(Refusal::UnknownLease)?;
+        let mut mutations = Vec::new();
+        // Its lease was renewed on the way here: one that was silent returns. It does so last, so that one who says
+        // that it is not well is at no revision healthy.
+        let unwell = declared
+            .as_ref()
+            .is_some_and(|said| said.status == DeclaredStatus::Unhealthy);
+        let returned = self.returned(slot, unwell, now);
+        if member.record.declared != declared {
+            mutations.push(Mutation::Declared {
+                service: service.key().clone(),
+                endpoint: found.endpoint.clone(),
+                declared,
+            });
+        }
+        mutations.extend(returned);
+        Ok(if mutations.is_empty() {
+            Decision::Nothing
+        } else {
+            Decision::Commit(mutations)
+        })
+    }
+
+    fn decide_probed(
+        &mut self,
+        service: ServiceKey,
+        endpoint: Endpoint,
+        good: bool,
+    ) -> Result<Decision, Refusal> {
+        let (_, member) = self.find(&service, &endpoint)?;
+        let Liveness::Probe { rise, fall } = member.record.registration.liveness else {
+            return Ok(Decision::Nothing);
+        };
+        let (number, health) = (member.slot, member.state.health);
+        let (unwell, said) = (member.record.unwell(), member.state.reason == Reason::Declared);
+        let flipped = self
+            .slots
+            .get_mut(number)
+            .and_then(|slot| observe(&mut slot.streak, health, good, rise, fall));
+        Ok(match flipped {
+            // Nor by answering well does it become healthy; but then only what it says itself keeps it unhealthy.
+            Some(Health::Healthy) if unwell && said => Decision::Nothing,
+            Some(Health::Healthy) if unwell => Decision::Commit(vec![Mutation::Measured {
+                service,
+                endpoint,
+                health: Health::Unhealthy,
+                suspect: false,
+                reason: Reason::Declared,
+            }]),
+            Some(health) => {
+                let reason = if good {
+                    Reason::ProbePassed
+                } else {
+                    Reason::ProbeFailed
+                };
+                Decision::Commit(vec![Mutation::Measured {
+                    service,
+                    endpoint,
+                    health,
+                    suspect: false,
+                    reason,
+                }])
+            }
+            None => Decision::Nothing,
+        })
+    }
+
+    /// What a beat changes that came for an instance which was found silent, or is not healthy.
+    pub(super) fn decide_returned(&self, number: u32, now: Mono) -> Decision {
+        let unwell = self
+            .at_slot(number)
+            .is_some_and(|(_, _, member)| member.record.unwell());
+        match self.returned(number, unwell, now) {
+            Some(returned) => Decision::Commit(vec![returned]),
+            None => Decision::Nothing,
+        }
+    }
+
+    /// An instance has returned if its last beat is fresh, and is one. `unwell` is what it says itself by then: one
+    /// that says that it is not well does not become healthy by beating.
+    fn returned(&self, number: u32, unwell: bool, now: Mono) -> Option<Mutation> {
+        let (slot, service, member) = self.at_slot(number)?;
+        let timings = slot.timings?;
+        let first = timings.unhealthy_after().min(timings.remove_after());
+        let last_beat = self.beats.cell(number).last_beat();
+        let fresh = last_beat > slot.restarted && now < last_beat.after(first);
+        if !fresh || !slot.phase.awaits_beat(&member.state, unwell) {
+            return None;
+        }
+        let (health, reason) = if unwell {
+            (Health::Unhealthy, Reason::Declared)
+        } else {
+            (Health::Healthy, Reason::Beat)
+        };
+        Some(Mutation::Measured {
+            service: service.key().clone(),
+            endpoint: slot.endpoint.clone(),
+            health,
+            suspect: false,
+            reason,
+        })
+    }
+
+    fn find(&self, service: &ServiceKey, endpoint: &Endpoint) -> Result<(&Service, &Member), Refusal> {
+        let (_, found) = self
+            .service(service.borrowed())
+            .ok_or_else(|| Refusal::ServiceNotFound(service.clone()))?;
+        let member = found
+            .roster
+            .get(endpoint)
+            .ok_or_else(|| Refusal::InstanceNotFound(service.clone(), endpoint.clone()))?;
+        Ok((found, member))
+    }
+}

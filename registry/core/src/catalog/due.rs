@@ -1,0 +1,182 @@
+//! What silence and the passing of time change.
+
+use crate::model::{Health, Mono, Reason};
+
+use super::Catalog;
+use super::command::Mutation;
+use super::decide::Decision;
+use super::guarding::GuardEvent;
+use super::slots::{Maybe, Phase};
+
+/// How soon an instance is looked at again that could not be judged for good: because the guard holds, or because
+/// what was decided may fail to be committed.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What was seen of an instance when it was looked at.
+enum Seen {
+    Nothing,
+    /// It was found silent before, and has beaten.
+    Returned(Vec<Mutation>),
+    /// Its silence passed the first of its times.
+    Fell,
+    /// Its silence passed the last.
+    Dead,
+}
+
+impl Catalog {
+    /// When [`Catalog::due`] has something to look at.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Mono> {
+        let kept = |queue: Option<Mono>, kept| queue.map(|since| since.after(kept));
+        let emptied = self.emptied.first().map(|(since, _)| *since);
+        let layers = self.gone_layers.first().map(|(since, ..)| *since);
+        [
+            self.wheel.next_deadline(),
+            kept(emptied, self.config.empty_service_kept),
+            kept(layers, self.config.layer_kept),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Decides what is due at `now`, in liveness time: who is unhealthy, who goes, whom the guard protects.
+    ///
+    /// Everything that is returned is to be committed and applied before the next call. What then is not applied,
+    /// because it could not be committed, comes up again within a second.
+    pub fn due(&mut self, now: Mono) -> (Vec<Mutation>, Vec<GuardEvent>) {
+        let (mut fell, mut dead) = (Vec::new(), Vec::new());
+        let mut mutations = Vec::new();
+        while let Some((tick, slots)) = self.wheel.take_due(now) {
+            for number in &slots {
+                match self.look_at(*number, tick, now) {
+                    Seen::Nothing => {}
+                    Seen::Returned(returned) => mutations.extend(returned),
+                    Seen::Fell => fell.push(*number),
+                    Seen::Dead => dead.push(*number),
+                }
+            }
+            self.wheel.recycle(slots);
+        }
+        let events = self.judge(&fell, now, &mut mutations);
+        for number in dead {
+            // Not those whom the guard protects from this turn on.
+            if !self.held(number) {
+                mutations.extend(self.expiry(number));
+            }
+        }
+        for number in fell {
+            mutations.extend(self.fallen(number, now));
+        }
+        self.drop_layers(now, &mut mutations);
+        self.drop_services(now);
+        (mutations, events)
+    }
+
+    /// Looks at an instance when its bucket of the wheel fires. Decides nothing that the guard may have a word in.
+    fn look_at(&mut self, number: u32, tick: u64, now: Mono) -> Seen {
+        let last_beat = self.cell(number).last_beat();
+        let Some(slot) = self
+            .slots
+            .get_mut(number)
+            .filter(|slot| slot.armed.get() == Some(tick))
+        else {
+            return Seen::Nothing;
+        };
+        slot.armed = Maybe::NONE;
+        let phase = slot.phase;
+        let Some(deadline) = slot.deadline(last_beat) else {
+            return Seen::Nothing;
+        };
+        // It was found silent and yet beat: the beat that should have said so just missed the flag.
+        if phase != Phase::Live
+            && let Decision::Commit(returned) = self.decide_returned(number, now)
+        {
+            self.arm_at(number, now.after(LOOK_AGAIN));
+            return Seen::Returned(returned);
+        }
+        if now < deadline {
+            if phase == Phase::Live {
+                // It was found silent, but that could not be committed, and since then it beat.
+                self.forget_silence(number, false);
+            }
+            self.arm_at(number, deadline);
+            return Seen::Nothing;
+        }
+        self.arm_at(number, now.after(LOOK_AGAIN));
+        match phase {
+            Phase::Suspect if self.held(number) => Seen::Nothing,
+            Phase::Live | Phase::Suspect => Seen::Fell,
+            Phase::Silent => Seen::Dead,
+        }
+    }
+
+    /// The fall of one instance: suspect where the guard holds, gone where its whole time is over already, and
+    /// unhealthy otherwise.
+    fn fallen(&self, number: u32, now: Mono) -> Option<Mutation> {
+        let (slot, service, member) = self.at_slot(number)?;
+        let timings = slot.timings?;
+        if self.held(number) {
+            return (!member.state.suspect).then(|| Mutation::Measured {
+                service: service.key().clone(),
+                endpoint: slot.endpoint.clone(),
+                health: member.state.health,
+                suspect: true,
+                reason: Reason::Guarded,
+            });
+        }
+        if now >= self.cell(number).last_beat().after(timings.remove_after()) {
+            return self.expiry(number);
+        }
+        Some(Mutation::Measured {
+            service: service.key().clone(),
+            endpoint: slot.endpoint.clone(),
+            health: Health::Unhealthy,
+            suspect: false,
+            reason: Reason::Silent,
+        })
+    }
+
+    fn expiry(&self, number: u32) -> Option<Mutation> {
+        let (slot, service, _) = self.at_slot(number)?;
+        Some(Mutation::Removed {
+            service: service.key().clone(),
+            endpoint: slot.endpoint.clone(),
+            reason: Reason::Expired,
+        })
+    }
+
+    fn drop_layers(&mut self, now: Mono, mutations: &mut Vec<Mutation>) {
+        while let Some((since, ..)) = self.gone_layers.first()
+            && now >= since.after(self.config.layer_kept)
+        {
+            let Some((since, key, endpoint)) = self.gone_layers.pop_first() else {
+                return;
+            };
+            let Some(index) = self.published.get(key.borrowed()).map(|shared| shared.index) else {
+                continue;
+            };
+            let Some(service) = self.services[index as usize].as_mut() else {
+                continue;
+            };
+            // It may have come back and gone again since: then a later entry stands for it.
+            let Some(kept) = service
+                .layers
+                .get_mut(&endpoint)
+                .filter(|kept| kept.gone_since == Some(since))
+            else {
+                continue;
+            };
+            // Its end may fail to be committed: then it comes up again.
+            let kept_for = self.config.layer_kept.as_micros() as u64;
+            let again = Mono(now.after(LOOK_AGAIN).0.saturating_sub(kept_for));
+            kept.gone_since = Some(again);
+            self.gone_layers.insert((again, key.clone(), endpoint.clone()));
+            mutations.push(Mutation::Operated {
+                service: key,
+                endpoint,
+                layer: None,
+            });
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Which instances there are.
+//!
+//! One owner changes it, in two steps: [`Catalog::decide`] says what a command would change, and after a journal has
+//! committed that, [`Catalog::apply`] does it. `apply` is the one place where membership changes: live commits,
+//! replay after a restart and the watch of a shared journal all go through it. [`Catalog::due`] decides what silence
+//! changes.
+//!
+//! Readers share [`Published`]: a look-up of a service and its view takes no lock while the view is fresh.
+//!
+//! What always holds after each `apply`:
+//! - the counts of a service are those of its roster;
+//! - each instance has one slot and one cell, and both name it;
+//! - a revision that was applied is never applied again.
+
+mod apply;
+mod command;
+mod decide;
+mod directory;
+mod due;
+mod guarding;
+mod roster;
+mod service;
+mod silence;
+mod slots;
+mod view;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::changes::{ChangeLog, Missed};
+use crate::liveness::{Beats, Guard, GuardConfig, Wheel};
+use crate::model::{
+    Endpoint, Epoch, Lease, Mono, Revision, ServiceKey, ServiceRef, SessionId, Timings, Version,
+};
+
+pub use command::{Command, Committed, Mutation, Refusal};
+pub use decide::Decision;
+pub use directory::{DirectoryPage, DirectoryQuery, Summary};
+pub use guarding::GuardEvent;
+pub use roster::Chunk;
+pub(crate) use roster::Roster;
+pub use service::Shared;
+pub use view::{FORMATS, Format, Renders, View};
+
+use service::Service;
+use slots::Slots;
+
+/// The bounds of a catalog and its times.
+#[derive(Debug, Clone)]
+pub struct CatalogConfig {
+    /// How many instances there may be in all.
+    pub instances_max: usize,
+    /// How many instances a service may have.
+    pub instances_per_service_max: usize,
+    /// How many services there may be.
+    pub services_max: usize,
+    /// How many changes the change log keeps.
+    pub change_log_max: usize,
+    /// How long a service without instances is kept, so that readers can see why it is empty.
+    pub empty_service_kept: Duration,
+    /// How long an operator's layer is kept after its instance has gone, unless it is sticky.
+    pub layer_kept: Duration,
+    /// The mass-expiry guard.
+    pub guard: GuardConfig,
+}
+
+impl Default for CatalogConfig {
+    fn default() -> Self {
+        Self {
+            instances_max: 4_000_000,
+            instances_per_service_max: 1_000_000,
+            services_max: 1_000_000,
+            change_log_max: 65_536,
+            empty_service_kept: Duration::from_secs(600),
+            layer_kept: Duration::from_secs(600),
+            guard: GuardConfig::default(),
+        }
+    }
+}
+
+/// What readers share: services by name.
+#[derive(Debug)]
+pub struct Published {
+    services: papaya::HashMap<ServiceKey, Arc<Shared>, ahash::RandomState>,
+}
+
+impl Published {
+    /// The service of this name. Takes no lock.
+    #[must_use]
+    pub fn get(&self, service: ServiceRef<'_>) -> Option<Arc<Shared>> {
+        self.services.pin().get(&service).cloned()
+    }
+}
+
+/// Where an instance stands after a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Its lease.
+    pub lease: Lease,
+    /// Its times, if it lives by beats.
+    pub timings: Option<Timings>,
+}
+
+/// All services and instances. See the module.
+#[derive(Debug)]
+pub struct Catalog {
+    config: CatalogConfig,
+    epoch: Epoch,
+    revision: Revision,
+    complete: bool,
+    published: Arc<Published>,
+    beats: Arc<Beats>,
+    /// By index; freed places are used again.
+    services: Vec<Option<Service>>,
+    free_services: Vec<u32>,
+    /// By name, in the order of lists.
+    directory: BTreeMap<ServiceKey, u32>,
+    slots: Slots,
+    healthy: usize,
+    wheel: Wheel,
+    guard: Guard,
+    /// How many instances live by beats.
+    beating: u32,
+    /// Services whose own guard holds.
+    holding: BTreeSet<u32>,
+    sessions: BTreeMap<SessionId, BTreeSet<u32>>,
+    log: ChangeLog,
+    /// Services that became empty, oldest first; each is looked at once after `empty_service_kept`.
+    emptied: BTreeSet<(Mono, ServiceKey)>,
+    /// Operator's layers whose instance has gone, oldest first.
+    gone_layers: BTreeSet<(Mono, ServiceKey, Endpoint)>,
+}
+
+impl Catalog {
+    /// An empty catalog.
+    #[must_use]
+    pub fn new(mut config: CatalogConfig, epoch: Epoch, now: Mono) -> Self {
+        // No more than there are cells for their beats.
+        config.instances_max = config.instances_max.min(Beats::CAPACITY);
+        let log = ChangeLog::new(config.change_log_max);
+        Self {
+            config,
+            epoch,
+            revision: Revision::ZERO,
+            complete: true,
+            published: Arc::new(Published {
+                services: papaya::HashMap::with_hasher(ahash::RandomState::new()),
+            }),
+            beats: Arc::default(),
+            services: Vec::new(),
+            free_services: Vec::new(),
+            directory: BTreeMap::new(),
+            slots: Slots::default(),
+            healthy: 0,
+            wheel: Wheel::new(now),
+            guard: Guard::default(),
+            beating: 0,
+            holding: BTreeSet::new(),
+            sessions: BTreeMap::new(),
+            log,
+            emptied: BTreeSet::new(),
+            gone_layers: BTreeSet::new(),
+        }
+    }
+
+    /// The readers' part.
+    #[must_use]
+    pub fn published(&self) -> Arc<Published> {
+        Arc::clone(&self.published)
+    }
+
+    /// The table that beats touch.
+    #[must_use]
+    pub fn beats(&self) -> Arc<Beats> {
+        Arc::clone(&self.beats)
+    }
+
+    /// The newest state.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        Version {
+            epoch: self.epoch,
+            revision: self.revision,
+        }
+    }
+
+    /// False while not all instances may be known yet.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.complete
+    }
+
+    /// How many instances there are.
+    #[must_use]
+    pub fn instances(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How many instances are healthy.
+    #[must_use]
+    pub fn healthy(&self) -> usize {
+        self.healthy
+    }
+
+    /// How many services there are.
+    #[must_use]
+    pub fn services(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// The bounds and times.
+    #[must_use]
+    pub fn config(&self) -> &CatalogConfig {
+        &self.config
+    }
+
+    /// The change log.
+    #[must_use]
+    pub fn log(&self) -> &ChangeLog {
+        &self.log
+    }
+
+    /// The view of a service, made now if readers' one is stale. `None` if there is no such service.
+    pub fn view(&self, service: ServiceRef<'_>) -> Option<Arc<View>> {
+        let shared = self.published.get(service)?;
+        if let Some(view) = shared.fresh() {
+            return Some(view);
+        }
+        let service = self.services[shared.index as usize].as_ref()?;
+        let view = Arc::new(View {
+            key: shared.key.clone(),
+            epoch: self.epoch,
+            revision: shared.revision(),
+            complete: self.complete,
+            emptied_by: service.emptied_by,
+            healthy: service.healthy,
+            serving: service.serving,
+            chunks: service.roster.chunks().into(),
+            len: service.roster.len(),
+            renders: Renders::default(),
+        });
+        shared.publish(Arc::clone(&view));
+        Some(view)
+    }
+
+    /// What changed in a service since `since`, or that only a snapshot can tell.
+    #[must_use]
+    pub fn missed(&self, service: &ServiceKey, since: Revision) -> Missed {
+        if since > self.revision {
+            return Missed::TooOld;
+        }
+        match self.service(service.borrowed()) {
+            // Also when the log has long dropped the service's last change.
+            Some((_, service)) if since >= service.shared.revision() => Missed::Nothing,
+            Some((_, service)) if since >= service.floor => {
+                self.log.missed(&service.roster, service.last_change, since)
+            }
+            Some(_) => Missed::TooOld,
+            // It may have gone since: whether it had instances at `since` is not known any more.
+            None if since == self.revision => Missed::Nothing,
+            None => Missed::TooOld,
+        }
+    }
+
+    /// Where an instance stands.
+    #[must_use]
+    pub fn standing(&self, service: ServiceRef<'_>, endpoint: &Endpoint) -> Option<Standing> {
+        let (_, service) = self.service(service)?;
+        let member = service.roster.get(endpoint)?;
+        let lease = self.beats.cell(member.slot).lease()?;
+        Some(Standing {
+            lease,
+            timings: self.slots.get(member.slot)?.timings,
+        })
+    }
+
+    /// The instance of a lease.
+    #[must_use]
+    pub fn holder(&self, lease: Lease) -> Option<(ServiceKey, Endpoint)> {
+        let slot = self.slots.get(self.beats.slot_of_lease(lease)?)?;
+        let service = self.services[slot.service as usize].as_ref()?;
+        Some((service.key().clone(), slot.endpoint.clone()))
+    }
+
+    /// The instance that a command is about, found by lease or slot where it is not named. `None` if it is about
+    /// several, or about none that there is.
+    #[must_use]
+    pub fn subject(&self, command: &Command) -> Option<(ServiceKey, Endpoint)> {
+        match command {
+            Command::Declare { lease, .. } => self.holder(*lease),
+            Command::Returned { slot } => self
+                .at_slot(*slot)
+                .map(|(slot, service, _)| (service.key().clone(), slot.endpoint.clone())),
+            _ => command
+                .subject()
+                .map(|(service, endpoint)| (service.clone(), endpoint.clone())),
+        }
+    }
+
+    fn service(&self, service: ServiceRef<'_>) -> Option<(u32, &Service)> {
+        let index = self.published.get(service)?.index;
+        Some((index, self.services[index as usize].as_ref()?))
+    }
+
+    /// The instance of a slot.
+    fn at_slot(&self, number: u32) -> Option<(&slots::Slot, &Service, &crate::model::Member)> {
+        let slot = self.slots.get(number)?;
+        let service = self.services[slot.service as usize].as_ref()?;
+        Some((slot, service, service.roster.get(&slot.endpoint)?))
+    }
+}

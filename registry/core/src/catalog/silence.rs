@@ -1,0 +1,92 @@
+//! Where an instance stands between its beats: its phase, what the guards count of it, and when to look at it.
+
+use crate::liveness::{Cell, TICK};
+use crate::model::Mono;
+
+use super::Catalog;
+use super::service::Service;
+use super::slots::{Maybe, Phase};
+
+impl Catalog {
+    /// Takes an instance out of what the guards count, before it begins anew or goes. `lost`: it goes for its silence.
+    pub(super) fn forget_silence(&mut self, number: u32, lost: bool) {
+        let Some(slot) = self.slots.get_mut(number) else {
+            return;
+        };
+        let phase = std::mem::replace(&mut slot.phase, Phase::Live);
+        let (index, fell) = (slot.service, slot.fell.take());
+        let service = self.services[index as usize].as_mut().map(Service::guard);
+        for guard in [Some(&mut self.guard), service].into_iter().flatten() {
+            match fell {
+                Some(fell) if lost => guard.lost(fell),
+                Some(fell) => guard.no_longer_silent(fell),
+                None => {}
+            }
+            if phase == Phase::Suspect {
+                guard.count_suspect(false);
+            }
+        }
+    }
+
+    /// Moves an instance between the phases, keeps the guards' counts, and arms it for what comes next.
+    pub(super) fn note_silence(&mut self, number: u32, silent: bool, suspect: bool, now: Mono) {
+        let Some(slot) = self.slots.get_mut(number) else {
+            return;
+        };
+        let phase = match (silent, suspect) {
+            (false, _) => Phase::Live,
+            (true, false) => Phase::Silent,
+            (true, true) => Phase::Suspect,
+        };
+        // That it fell silent was counted when it was decided, for all of a tick together. That it returned is now.
+        if phase == Phase::Live {
+            self.forget_silence(number, false);
+        } else {
+            let before = std::mem::replace(&mut slot.phase, phase);
+            let service = self.services[slot.service as usize].as_mut().map(Service::guard);
+            for guard in [Some(&mut self.guard), service].into_iter().flatten() {
+                if (before == Phase::Suspect) != suspect {
+                    guard.count_suspect(suspect);
+                }
+            }
+        }
+        self.flag(number);
+        if silent {
+            // A beat that came in this very moment may have missed the flag: look again one tick later.
+            self.arm_at(number, now.after(TICK));
+        } else {
+            self.arm(number);
+        }
+    }
+
+    /// Tells the cell whether a beat changes something.
+    pub(super) fn flag(&self, number: u32) {
+        if let Some((slot, _, member)) = self.at_slot(number) {
+            let awaits =
+                slot.timings.is_some() && slot.phase.awaits_beat(&member.state, member.record.unwell());
+            self.beats.cell(number).set_silent(awaits);
+        }
+    }
+
+    /// Makes sure that the wheel looks at an instance at its deadline, or before.
+    pub(super) fn arm(&mut self, number: u32) {
+        let last_beat = self.beats.cell(number).last_beat();
+        if let Some(deadline) = self.slots.get(number).and_then(|slot| slot.deadline(last_beat)) {
+            self.arm_at(number, deadline);
+        }
+    }
+
+    pub(super) fn arm_at(&mut self, number: u32, at: Mono) {
+        let tick = self.wheel.tick_for(at);
+        if let Some(slot) = self.slots.get_mut(number)
+            && slot.armed.get().is_none_or(|armed| armed > tick)
+        {
+            slot.armed = Maybe::some(tick);
+            self.wheel.arm(number, tick);
+        }
+    }
+
+    pub(super) fn cell(&self, number: u32) -> &Cell {
+        self.beats.cell(number)
+    }
+}

@@ -1,0 +1,212 @@
+//! What a reader that comes back gets (invariant 9): just what it missed, or a snapshot, and it is told which.
+
+use std::collections::BTreeMap;
+
+use crate::catalog::testing::{World, beat, key, labelled, registration};
+use crate::catalog::{CatalogConfig, View};
+use crate::changes::Missed;
+use crate::model::{Endpoint, Liveness, Record, Revision, State};
+
+const A: &str = "10.0.0.1:80";
+
+pub(super) type Contents = BTreeMap<Endpoint, (State, std::sync::Arc<Record>)>;
+
+pub(super) fn contents(view: &View) -> Contents {
+    let members = view.members();
+    members
+        .map(|member| (member.endpoint.clone(), (member.state, member.record.clone())))
+        .collect()
+}
+
+/// What a reader holds after it applied what it missed. `None` if it was told that a snapshot is needed.
+pub(super) fn caught_up(world: &World, service: &str, held: &Contents, since: Revision) -> Option<Contents> {
+    let mut held = held.clone();
+    match world.catalog.missed(&key(service), since) {
+        Missed::TooOld => return None,
+        Missed::Nothing => {}
+        Missed::Delta(delta) => {
+            assert!(!delta.upserted.is_empty() || !delta.removed.is_empty());
+            for member in delta.upserted {
+                held.insert(member.endpoint, (member.state, member.record));
+            }
+            for removed in delta.removed {
+                assert!(removed.revision > since);
+                held.remove(&removed.endpoint);
+            }
+        }
+    }
+    Some(held)
+}
+
+fn with_log_of(changes: usize) -> World {
+    let mut config = CatalogConfig {
+        change_log_max: changes,
+        ..CatalogConfig::default()
+    };
+    config.guard.enabled = false;
+    World::new(config)
+}
+
+#[test]
+fn a_delta_holds_each_instance_once_and_as_it_is_now() {
+    let mut world = World::without_guard();
+    world.register("s", A, beat());
+    world.register("s", "10.0.0.2:80", beat());
+    let (held, since) = (contents(&world.view("s").unwrap()), world.revision());
+    for value in ["1", "2", "3"] {
+        world.register("s", A, labelled("k", value, beat()));
+    }
+    world.register("s", "10.0.0.3:80", beat());
+    world.deregister("s", "10.0.0.3:80").unwrap();
+    world.deregister("s", "10.0.0.2:80").unwrap();
+    let Missed::Delta(delta) = world.catalog.missed(&key("s"), since) else {
+        panic!("a delta")
+    };
+    assert_eq!(delta.upserted.len(), 1);
+    assert_eq!(delta.removed.len(), 2);
+    assert_eq!(
+        caught_up(&world, "s", &held, since),
+        Some(contents(&world.view("s").unwrap()))
+    );
+    assert!(matches!(
+        world.catalog.missed(&key("s"), world.revision()),
+        Missed::Nothing
+    ));
+}
+
+#[test]
+fn what_changed_in_other_services_is_not_missed() {
+    let mut world = World::without_guard();
+    world.register("s", A, beat());
+    let since = world.revision();
+    for _ in 0..10 {
+        world.register("t", A, beat());
+        world.deregister("t", A).unwrap();
+    }
+    assert!(matches!(world.catalog.missed(&key("s"), since), Missed::Nothing));
+    // Nor was it at any revision in between.
+    world.register("s", "10.0.0.2:80", beat());
+    let Missed::Delta(delta) = world.catalog.missed(&key("s"), Revision(since.0 + 5)) else {
+        panic!("a delta")
+    };
+    assert_eq!(delta.upserted.len(), 1);
+}
+
+#[test]
+fn a_quiet_service_stays_resumable_however_busy_the_others_are() {
+    let mut world = with_log_of(4);
+    world.register("s", A, beat());
+    let (held, since) = (contents(&world.view("s").unwrap()), world.revision());
+    let busy = |world: &mut World| {
+        for _ in 0..5 {
+            world.register("t", A, beat());
+            world.deregister("t", A).unwrap();
+        }
+    };
+    busy(&mut world);
+    assert!(world.catalog.log().lost_after(since));
+    assert!(matches!(world.catalog.missed(&key("s"), since), Missed::Nothing));
+    world.register("s", "10.0.0.2:80", beat());
+    assert_eq!(
+        caught_up(&world, "s", &held, since),
+        Some(contents(&world.view("s").unwrap()))
+    );
+    busy(&mut world);
+    assert!(matches!(world.catalog.missed(&key("s"), since), Missed::TooOld));
+}
+
+#[test]
+fn who_comes_from_the_future_or_from_too_long_ago_needs_a_snapshot() {
+    let mut world = with_log_of(3);
+    world.register("s", A, beat());
+    let since = world.revision();
+    assert!(matches!(
+        world.catalog.missed(&key("s"), since.next()),
+        Missed::TooOld
+    ));
+    for value in ["1", "2", "3"] {
+        world.register("s", A, labelled("k", value, beat()));
+    }
+    assert!(matches!(world.catalog.missed(&key("s"), since), Missed::Delta(_)));
+    assert!(!world.catalog.log().lost_after(since));
+    world.register("s", A, labelled("k", "4", beat()));
+    assert!(matches!(world.catalog.missed(&key("s"), since), Missed::TooOld));
+    assert!(world.catalog.log().lost_after(since));
+    assert_eq!(world.catalog.log().len(), 3);
+}
+
+#[test]
+fn a_service_that_came_into_being_again_starts_with_a_snapshot() {
+    let mut world = World::without_guard();
+    world.register("s", A, registration(Liveness::Static));
+    let since = world.revision();
+    world.register("s", "10.0.0.2:80", registration(Liveness::Static));
+    world.deregister("s", A).unwrap();
+    world.deregister("s", "10.0.0.2:80").unwrap();
+    world.advance_to_ms(600_000);
+    assert_eq!(world.catalog.services(), 0);
+    assert!(matches!(world.catalog.missed(&key("s"), since), Missed::TooOld));
+    world.register("t", A, beat());
+    assert!(matches!(
+        world.catalog.missed(&key("s"), world.revision()),
+        Missed::Nothing
+    ));
+
+    world.register("s", "10.0.0.3:80", registration(Liveness::Static));
+    let begin = world.revision();
+    assert!(matches!(world.catalog.missed(&key("s"), since), Missed::TooOld));
+    // Right before it came it was empty, which can be told.
+    let before = caught_up(&world, "s", &Contents::new(), Revision(begin.0 - 1));
+    assert_eq!(before, Some(contents(&world.view("s").unwrap())));
+}
+
+#[test]
+fn a_service_that_never_was_is_only_known_now() {
+    let mut world = World::without_guard();
+    assert!(matches!(
+        world.catalog.missed(&key("s"), Revision::ZERO),
+        Missed::Nothing
+    ));
+    world.register("t", A, beat());
+    assert!(matches!(
+        world.catalog.missed(&key("s"), Revision::ZERO),
+        Missed::TooOld
+    ));
+    assert!(matches!(
+        world.catalog.missed(&key("s"), world.revision()),
+        Missed::Nothing
+    ));
+}
+
+#[test]
+fn a_view_that_is_held_stays_as_it_was() {
+    let mut world = World::without_guard();
+    let leases = world.register_many("s", 300);
+    let view = world.view("s").unwrap();
+    let before = contents(&view);
+    let shared = world.catalog.published().get(key("s").borrowed()).unwrap();
+    assert!(std::sync::Arc::ptr_eq(&shared.fresh().unwrap(), &view));
+    world
+        .declare(
+            leases[7],
+            crate::catalog::testing::declared(crate::model::DeclaredStatus::Draining),
+        )
+        .unwrap();
+    assert!(shared.fresh().is_none());
+    for number in 0..300 {
+        if number % 3 == 0 {
+            world
+                .deregister("s", &crate::catalog::testing::address(number))
+                .unwrap();
+        }
+    }
+    world.advance_to_ms(20_000);
+    assert_eq!(contents(&view), before);
+    assert_eq!(view.len(), 300);
+    assert_eq!(world.view("s").unwrap().len(), 200);
+    // Only what changed is made anew: an untouched view is the same one.
+    assert!(std::sync::Arc::ptr_eq(
+        &world.view("s").unwrap(),
+        &world.view("s").unwrap()
+    ));
+}

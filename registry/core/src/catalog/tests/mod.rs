@@ -1,0 +1,16 @@
+//! The catalog as a whole. Names of tests are claims; time is moved by hand.
+
+mod beats;
+mod declared;
+mod deltas;
+mod guard;
+mod guard_end;
+mod layers;
+mod lifecycle;
+mod limits;
+mod model;
+mod property;
+mod restart;
+mod sessions;
+mod simulation;
+mod threads;

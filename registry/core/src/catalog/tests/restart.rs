@@ -1,0 +1,141 @@
+//! After a restart the lists are what they were, with fresh deadlines (invariant 8).
+
+use std::time::Duration;
+
+use super::beats::check_tables;
+use super::deltas::contents;
+use crate::catalog::testing::{World, address, beat, declared, endpoint, key, of_run, off, registration};
+use crate::catalog::{CatalogConfig, Command, GuardEvent};
+use crate::liveness::Beat;
+use crate::model::{DeclaredStatus, Liveness, Reason, SessionId};
+
+const A: &str = "10.0.0.1:80";
+
+#[test]
+fn membership_layers_leases_and_revisions_are_what_they_were() {
+    let mut world = World::without_guard();
+    let lease = world.register("s", A, of_run("a", beat()));
+    world.register("s", "10.0.0.2:80", registration(Liveness::Static));
+    world.register("t", "10.0.0.3:80", registration(Liveness::Session(SessionId(7))));
+    world.operate("s", A, off()).unwrap();
+    world.declare(lease, declared(DeclaredStatus::Draining)).unwrap();
+    let before = (
+        contents(&world.view("s").unwrap()),
+        contents(&world.view("t").unwrap()),
+        world.revision(),
+    );
+    let held = world.catalog.missed(&key("s"), crate::model::Revision(2));
+    world.reopen();
+    check_tables(&world);
+    let after = (
+        contents(&world.view("s").unwrap()),
+        contents(&world.view("t").unwrap()),
+        world.revision(),
+    );
+    assert_eq!(before, after);
+    assert_eq!(world.lease("s", A), Some(lease));
+    assert_eq!(world.beat(lease), Beat::Renewed);
+    // Readers can resume over it, and sessions can close.
+    assert_eq!(
+        format!("{held:?}").len(),
+        format!("{:?}", world.catalog.missed(&key("s"), crate::model::Revision(2))).len()
+    );
+    assert_eq!(
+        world.run(Command::CloseSession {
+            session: SessionId(7)
+        }),
+        Ok(1)
+    );
+}
+
+#[test]
+fn deadlines_begin_anew() {
+    let mut world = World::without_guard();
+    world.register("s", A, beat());
+    world.advance_to_ms(14_000);
+    world.reopen();
+    world.advance_to_ms(28_999);
+    assert_eq!(world.health("s", A), "healthy");
+    world.advance_to_ms(29_000);
+    assert_eq!(world.health("s", A), "unhealthy");
+    world.advance_to_ms(44_000);
+    assert_eq!(world.health("s", A), "gone");
+}
+
+#[test]
+fn a_silent_one_does_not_become_healthy_by_a_restart() {
+    let mut world = World::without_guard();
+    let lease = world.register("s", A, beat());
+    world.register("s", "10.0.0.2:80", beat());
+    world.advance_to_ms(16_000);
+    world.reopen();
+    world.advance_to_ms(20_000);
+    assert_eq!(world.health("s", A), "unhealthy");
+    world.beat(lease);
+    assert_eq!(world.health("s", A), "healthy");
+    // The other goes after a whole time from the restart on.
+    world.advance_to_ms(45_999);
+    assert_eq!(world.health("s", "10.0.0.2:80"), "unhealthy");
+    world.advance_to_ms(46_000);
+    assert_eq!(world.health("s", "10.0.0.2:80"), "gone");
+}
+
+#[test]
+fn a_layer_of_a_gone_instance_is_kept_for_ten_minutes_from_the_restart_on() {
+    let mut world = World::without_guard();
+    world.register("s", A, of_run("a", beat()));
+    world.operate("s", A, off()).unwrap();
+    world.advance_to_ms(30_000 + 599_000);
+    world.reopen();
+    world.advance(Duration::from_secs(599));
+    world.register("s", A, of_run("a", beat()));
+    assert!(!world.member("s", A).unwrap().record.enabled());
+}
+
+#[test]
+fn suspects_stay_protected_over_a_restart() {
+    let mut world = World::new(CatalogConfig::default());
+    let leases = world.register_many("s", 100);
+    world.advance_to_ms(60_000);
+    assert_eq!(world.count("s", "suspect"), 100);
+    world.reopen();
+    check_tables(&world);
+    assert_eq!(world.count("s", "suspect"), 100);
+    world.advance_to_ms(74_980);
+    assert_eq!(world.count("s", "suspect"), 100, "never shown as plain healthy");
+    // Nobody beats before their fresh deadline: the guard of this process finds that for itself.
+    world.advance_to_ms(120_000);
+    assert_eq!(world.count("s", "suspect"), 100);
+    assert_eq!(world.view("s").unwrap().serving, 100);
+    for lease in leases {
+        world.beat(lease);
+    }
+    assert_eq!(world.count("s", "healthy"), 100);
+    world.advance_to_ms(121_000);
+    assert!(!world.catalog.guarded().0);
+    assert_eq!(world.events.last(), Some(&GuardEvent::Ended(None)));
+}
+
+#[test]
+fn a_few_suspects_that_stay_silent_after_a_restart_go() {
+    let mut world = World::new(CatalogConfig::default());
+    let leases = world.register_many("s", 100);
+    world.advance_to_ms(60_000);
+    world.reopen();
+    let alive = &leases[10..];
+    world.advance_beating(Duration::from_secs(16), alive);
+    assert_eq!(
+        (world.count("s", "unhealthy"), world.count("s", "healthy")),
+        (10, 90)
+    );
+    world.advance_beating(Duration::from_secs(15), alive);
+    assert_eq!(world.catalog.instances(), 90);
+    assert_eq!(world.last_reason(), Reason::Expired);
+    assert!(world.member("s", &address(0)).is_none());
+    assert!(
+        world
+            .catalog
+            .standing(key("s").borrowed(), &endpoint(&address(99)))
+            .is_some()
+    );
+}

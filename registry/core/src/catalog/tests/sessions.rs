@@ -1,0 +1,141 @@
+//! Instances that live by a held connection, by probes, or by nothing.
+
+use std::time::Duration;
+
+use crate::catalog::Command;
+use crate::catalog::testing::{World, beat, endpoint, key, labelled, registration};
+use crate::liveness::Beat;
+use crate::model::{Health, Liveness, Reason, SessionId};
+
+const A: &str = "10.0.0.1:80";
+
+fn of_session(id: u64) -> crate::model::Registration {
+    registration(Liveness::Session(SessionId(id)))
+}
+
+fn close(world: &mut World, id: u64) -> usize {
+    world
+        .run(Command::CloseSession {
+            session: SessionId(id),
+        })
+        .unwrap()
+}
+
+#[test]
+fn all_instances_of_a_session_go_when_it_closes_and_no_others() {
+    let mut world = World::without_guard();
+    for port in 1..=5 {
+        world.register("s", &format!("10.0.0.1:{port}"), of_session(1));
+        world.register("t", &format!("10.0.0.1:{port}"), of_session(1));
+        world.register("s", &format!("10.0.0.2:{port}"), of_session(2));
+    }
+    world.register("s", A, beat());
+    world.advance(Duration::from_secs(10));
+    assert_eq!(close(&mut world, 1), 10);
+    assert_eq!(world.last_reason(), Reason::SessionClosed);
+    assert_eq!(world.catalog.instances(), 6);
+    assert_eq!(world.view("t").unwrap().emptied_by, Some(Reason::SessionClosed));
+    assert_eq!(close(&mut world, 1), 0);
+    assert_eq!(close(&mut world, 99), 0);
+    assert_eq!(close(&mut world, 2), 5);
+}
+
+#[test]
+fn an_instance_belongs_to_the_session_that_registered_it_last() {
+    let mut world = World::without_guard();
+    let lease = world.register("s", A, of_session(1));
+    assert_eq!(world.register("s", A, of_session(2)), lease);
+    assert_eq!(close(&mut world, 1), 0);
+    assert_eq!(world.health("s", A), "healthy");
+    assert_eq!(close(&mut world, 2), 1);
+    assert_eq!(world.health("s", A), "gone");
+}
+
+#[test]
+fn one_that_deregistered_is_not_removed_again_with_its_session() {
+    let mut world = World::without_guard();
+    world.register("s", A, of_session(1));
+    world.deregister("s", A).unwrap();
+    // Its slot belongs to another now.
+    world.register("s", "10.0.0.2:80", beat());
+    assert_eq!(close(&mut world, 1), 0);
+    assert_eq!(world.health("s", "10.0.0.2:80"), "healthy");
+}
+
+#[test]
+fn a_session_does_not_expire_and_does_not_take_beats() {
+    let mut world = World::without_guard();
+    let lease = world.register("s", A, of_session(1));
+    assert_eq!(world.beat(lease), Beat::NotBeating);
+    world.advance(Duration::from_secs(86_400 * 3));
+    assert_eq!(world.health("s", A), "healthy");
+}
+
+#[test]
+fn a_probed_one_flips_after_its_rise_and_fall() {
+    let mut world = World::without_guard();
+    world.register("s", A, registration(Liveness::Probe { rise: 2, fall: 3 }));
+    let changes: Vec<_> = [
+        false, false, true, false, false, false, false, true, false, true, true, true,
+    ]
+    .map(|good| world.probed("s", A, good))
+    .into();
+    assert_eq!(changes, [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]);
+    assert_eq!(world.last_reason(), Reason::ProbePassed);
+    // A registration that says nothing new does not overrule the probes.
+    for _ in 0..3 {
+        world.probed("s", A, false);
+    }
+    world.register("s", A, registration(Liveness::Probe { rise: 2, fall: 3 }));
+    assert_eq!(world.health("s", A), "unhealthy");
+    assert_eq!(world.last_reason(), Reason::ProbeFailed);
+}
+
+#[test]
+fn a_probe_of_one_that_is_not_probed_counts_for_nothing() {
+    let mut world = World::without_guard();
+    world.register("s", A, beat());
+    for _ in 0..10 {
+        assert_eq!(world.probed("s", A, false), 0);
+    }
+    assert_eq!(world.health("s", A), "healthy");
+}
+
+#[test]
+fn the_measured_health_of_a_static_one_stays_until_measured_anew() {
+    let mut world = World::without_guard();
+    world.register("s", A, registration(Liveness::Static));
+    let measure = |health| Command::Measure {
+        service: key("s"),
+        endpoint: endpoint(A),
+        health,
+        reason: Reason::Operator,
+    };
+    assert_eq!(world.run(measure(Health::Unhealthy)), Ok(1));
+    assert_eq!(world.run(measure(Health::Unhealthy)), Ok(0));
+    world.register("s", A, registration(Liveness::Static));
+    world.advance(Duration::from_secs(86_400));
+    assert_eq!(world.health("s", A), "unhealthy");
+    assert_eq!(world.run(measure(Health::Healthy)), Ok(1));
+    assert_eq!(world.health("s", A), "healthy");
+}
+
+#[test]
+fn whatever_was_measured_of_one_that_beats_its_next_beat_decides() {
+    let mut world = World::without_guard();
+    let lease = world.register("s", A, labelled("k", "v", beat()));
+    let (service, endpoint) = (key("s"), endpoint(A));
+    let (health, reason) = (Health::Unhealthy, Reason::Operator);
+    world
+        .run(Command::Measure {
+            service,
+            endpoint,
+            health,
+            reason,
+        })
+        .unwrap();
+    assert_eq!(world.health("s", A), "unhealthy");
+    world.advance(Duration::from_secs(5));
+    world.beat(lease);
+    assert_eq!(world.health("s", A), "healthy");
+}

@@ -1,0 +1,226 @@
+//! The invariants of the design, as checks of the catalog against the oracle.
+
+use super::machine::Machine;
+use super::oracle::{Stand, TICK};
+use crate::catalog::Mutation;
+use crate::catalog::testing::World;
+use crate::catalog::tests::deltas::{Contents, caught_up, contents};
+use crate::liveness::GuardConfig;
+use crate::model::{Health, Reason, Revision, ServiceKey};
+
+/// Every change has one revision, revisions strictly grow, a view shows one state.
+pub(super) fn invariant_1_each_change_has_one_revision(machine: &Machine) {
+    let world = &machine.world;
+    let history = &world.history;
+    assert_eq!(history.len() as u64, world.revision().0);
+    let last = history.iter().rev().take(64).rev();
+    assert!(
+        last.clone()
+            .zip(last.skip(1))
+            .all(|(one, next)| one.revision.next() == next.revision)
+    );
+    for service in &machine.services {
+        let Some(view) = world.view(service) else { continue };
+        let newest = view
+            .members()
+            .map(|member| member.state.revision)
+            .max()
+            .unwrap_or_default();
+        assert!(newest <= view.revision && view.revision <= world.revision());
+    }
+}
+
+/// Unhealthy and gone not before the time, by the liveness time and by the time that the registry was awake: what
+/// falls due while it is stalled or down falls due later (invariants 3 and 6).
+pub(super) fn invariants_3_and_6_nothing_is_early(machine: &Machine, mutations: &[Mutation]) {
+    let (now, awake) = (machine.world.now.0, machine.awake());
+    for mutation in mutations {
+        let (service, endpoint) = mutation.subject();
+        let Some(known) = machine.oracle.known.get(&(service.clone(), endpoint.clone())) else {
+            continue;
+        };
+        let held = machine.oracle.held(service);
+        let (unhealthy, remove) = (known.unhealthy_at(), known.removed_at());
+        let after = match mutation {
+            Mutation::Measured {
+                reason: Reason::Silent,
+                ..
+            } => {
+                assert!(!held, "{mutation:?} although the guard holds");
+                assert!(unhealthy <= now, "{mutation:?} at {now} is early for {known:?}");
+                known.timings.unhealthy_after()
+            }
+            Mutation::Measured {
+                reason: Reason::Guarded,
+                suspect,
+                health,
+                ..
+            } => {
+                assert!(
+                    held && *suspect && *health == Health::Healthy,
+                    "{mutation:?} without a guard"
+                );
+                assert!(
+                    unhealthy.min(remove) <= now,
+                    "{mutation:?} at {now} is early for {known:?}"
+                );
+                known.timings.unhealthy_after().min(known.timings.remove_after())
+            }
+            Mutation::Removed {
+                reason: Reason::Expired,
+                ..
+            } => {
+                assert!(!held, "{mutation:?} although the guard holds");
+                assert!(remove <= now, "{mutation:?} at {now} is early for {known:?}");
+                known.timings.remove_after()
+            }
+            Mutation::Measured {
+                reason: Reason::Beat, ..
+            } => {
+                assert!(
+                    known.last_beat > known.restarted && now < unhealthy.min(remove),
+                    "{mutation:?} without a beat"
+                );
+                continue;
+            }
+            other => panic!("nobody asked for {other:?}"),
+        };
+        let silent = awake - known.last_beat_awake;
+        assert!(
+            silent >= after.as_micros() as u64,
+            "{mutation:?} after {silent} us awake, {known:?}"
+        );
+    }
+}
+
+/// After a turn nobody is overdue by more than the tick, and no beat was lost.
+pub(super) fn invariant_3_deadlines_are_exact(machine: &Machine) {
+    let now = machine.world.now.0;
+    for (name, known) in &machine.oracle.known {
+        let held = machine.oracle.held(&name.0);
+        let (unhealthy, remove) = (known.unhealthy_at(), known.removed_at());
+        let due = match known.stand {
+            Stand::Live => Some(unhealthy.min(remove)),
+            Stand::Suspect if held => None,
+            Stand::Suspect => Some(unhealthy.min(remove)),
+            Stand::Silent if held => None,
+            // A turn that was late itself may flip it after it was to be removed; the removal is the next one.
+            Stand::Silent => Some(remove.max(known.since + TICK)),
+        };
+        if let Some(due) = due {
+            assert!(
+                now < due.next_multiple_of(TICK),
+                "{name:?} is overdue at {now}: {known:?}"
+            );
+        }
+        let beat = known.last_beat > known.restarted && now < unhealthy.min(remove);
+        let seen = known.stand == Stand::Live || now < known.since.max(known.last_beat) + 2 * TICK;
+        assert!(!beat || seen, "the beat of {name:?} was lost: {known:?} at {now}");
+    }
+}
+
+/// What readers see is what was committed; counts agree; suspects are shown as such and serve (rules 2 and 4).
+pub(super) fn invariant_4_views_show_what_was_measured(machine: &Machine) {
+    let mut seen = 0;
+    for service in &machine.services {
+        let Some(view) = machine.world.view(service) else {
+            continue;
+        };
+        for member in view.members() {
+            let known = &machine.oracle.known[&(view.key.clone(), member.endpoint.clone())];
+            let expected = match known.stand {
+                Stand::Live => (Health::Healthy, false),
+                Stand::Silent => (Health::Unhealthy, false),
+                Stand::Suspect => (Health::Healthy, true),
+            };
+            assert_eq!(
+                (member.state.health, member.state.suspect),
+                expected,
+                "{member:?}"
+            );
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, machine.oracle.known.len());
+    assert_eq!(seen, machine.world.catalog.instances());
+}
+
+/// After a restart the lists are what they were.
+pub(super) fn invariant_8_a_restart_changes_no_list(services: &[String], before: &[Contents], world: &World) {
+    for (service, before) in services.iter().zip(before) {
+        assert_eq!(
+            world
+                .view(service)
+                .map(|view| contents(&view))
+                .unwrap_or_default(),
+            *before
+        );
+    }
+}
+
+/// A reader that comes back is led to the newest view, or told that it needs a snapshot. Returns which.
+pub(super) fn invariant_9_who_comes_back_catches_up(
+    world: &World,
+    service: &str,
+    held: &(Revision, Contents),
+) -> (bool, Contents) {
+    let newest = world
+        .view(service)
+        .map(|view| contents(&view))
+        .unwrap_or_default();
+    let caught_up = caught_up(world, service, &held.1, held.0);
+    if let Some(caught_up) = &caught_up {
+        assert_eq!(*caught_up, newest, "{service} since {}", held.0);
+    }
+    (caught_up.is_some(), newest)
+}
+
+/// Where so many fall silent that the guard must hold, it holds; unless it ended not long ago.
+pub(super) fn invariant_10_no_mass_expiry_goes_unguarded(machine: &Machine, config: &GuardConfig) {
+    let now = machine.world.now.0;
+    let oracle = &machine.oracle;
+    // Silences are counted by sixteenths of the window, so that some are forgotten up to one part early.
+    let window = config.window.as_micros() as u64 * 14 / 16;
+    let recent = |(at, _): &&(u64, (ServiceKey, crate::model::Endpoint))| now < at + window;
+    let check = |scope: Option<&ServiceKey>| {
+        let of = |service: &ServiceKey| scope.is_none_or(|scope| scope == service);
+        let rests = oracle
+            .ended
+            .get(&scope.cloned())
+            .is_some_and(|at| now <= at + config.rest.as_micros() as u64);
+        let holds = scope.map_or(oracle.everywhere, |scope| oracle.holding.contains(scope));
+        let fell = oracle
+            .fell
+            .iter()
+            .filter(recent)
+            .filter(|(_, name)| of(&name.0))
+            .count();
+        let fell_now = oracle.fell.iter().any(|(at, name)| *at == now && of(&name.0));
+        let lost = oracle
+            .lost
+            .iter()
+            .filter(recent)
+            .filter(|(_, name)| of(&name.0))
+            .count();
+        let population = oracle.known.keys().filter(|name| of(&name.0)).count() + lost;
+        let must = population >= config.population_min as usize
+            && fell * 100 > population * config.threshold_percent as usize;
+        assert!(
+            !fell_now || !must || rests || holds,
+            "{fell} of {population} in {scope:?} fell silent unguarded"
+        );
+    };
+    check(None);
+    for service in &machine.services {
+        check(Some(&crate::catalog::testing::key(service)));
+    }
+    let (everywhere, holding) = machine.world.catalog.guarded();
+    let holding: std::collections::BTreeSet<_> = holding.cloned().collect();
+    assert_eq!((everywhere, holding), (oracle.everywhere, oracle.holding.clone()));
+    let suspects = oracle
+        .known
+        .values()
+        .filter(|known| known.stand == Stand::Suspect)
+        .count();
+    assert_eq!(machine.world.catalog.suspects() as usize, suspects);
+}

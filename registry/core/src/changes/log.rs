@@ -1,0 +1,123 @@
+//! The newest changes of the registry, oldest first.
+
+use std::collections::VecDeque;
+
+use crate::model::{Endpoint, Reason, Revision, ServiceKey, Wall};
+
+/// What happened to an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    /// It is new.
+    Registered,
+    /// Its registration changed.
+    Updated,
+    /// An operator's layer changed.
+    Operator,
+    /// Its health, or what it says about itself, changed.
+    Health,
+    /// It is gone.
+    Removed,
+}
+
+/// One membership or health change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its revision; no other change has it.
+    pub revision: Revision,
+    /// When it was proposed.
+    pub at: Wall,
+    /// The service.
+    pub service: ServiceKey,
+    /// The instance.
+    pub endpoint: Endpoint,
+    /// What happened.
+    pub kind: ChangeKind,
+    /// Why.
+    pub reason: Reason,
+    /// The service's change before this one: the changes of a service are found without looking at those of others.
+    pub(crate) previous: Option<Place>,
+}
+
+/// Where a change stands. It outlives the change: so it is known of a dropped one whether a reader has seen it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) revision: Revision,
+    number: u64,
+}
+
+/// The newest changes, up to a bound. Each has a number that stays its own when older ones are dropped.
+#[derive(Debug)]
+pub struct ChangeLog {
+    changes: VecDeque<Change>,
+    /// The number of the oldest change that is held.
+    first: u64,
+    /// The revision of the newest change that was dropped.
+    dropped: Option<Revision>,
+    max: usize,
+}
+
+impl ChangeLog {
+    pub(crate) fn new(max: usize) -> Self {
+        Self {
+            changes: VecDeque::new(),
+            first: 0,
+            dropped: None,
+            max: max.max(1),
+        }
+    }
+
+    /// Appends a change; returns its place.
+    pub(crate) fn push(&mut self, change: Change) -> Place {
+        debug_assert!(
+            self.changes
+                .back()
+                .is_none_or(|last| last.revision < change.revision)
+        );
+        if self.changes.len() == self.max {
+            self.dropped = self.changes.pop_front().map(|change| change.revision);
+            self.first += 1;
+        }
+        let revision = change.revision;
+        self.changes.push_back(change);
+        Place {
+            revision,
+            number: self.first + self.changes.len() as u64 - 1,
+        }
+    }
+
+    /// The change at this place, if it is still held.
+    pub(crate) fn get(&self, place: Place) -> Option<&Change> {
+        self.changes
+            .get(usize::try_from(place.number.checked_sub(self.first)?).ok()?)
+    }
+
+    /// The changes after `revision`, oldest first.
+    pub fn after(&self, revision: Revision) -> impl Iterator<Item = &Change> {
+        let start = self.changes.partition_point(|change| change.revision <= revision);
+        self.changes.range(start..)
+    }
+
+    /// The oldest change that is held.
+    #[must_use]
+    pub fn oldest(&self) -> Option<&Change> {
+        self.changes.front()
+    }
+
+    /// Whether a change after `revision` has been dropped already.
+    #[must_use]
+    pub fn lost_after(&self, revision: Revision) -> bool {
+        self.dropped.is_some_and(|dropped| dropped > revision)
+    }
+
+    /// How many changes are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Whether no change is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}

@@ -1,0 +1,22 @@
+//! Who is alive.
+//!
+//! A beat stores a time in a table that needs no lock ([`Beats`]). The catalog's owner keeps a [`Wheel`] of
+//! instances by deadline; when one fires, the time of the last beat decides whether it is due or is armed anew.
+//! So a beat is never a write, and nothing ever scans all instances.
+//!
+//! [`Guard`] holds back expiries that are too many at once; [`LivenessClock`] takes out of time what the process
+//! itself slept through; [`observe`] counts probe results.
+
+mod beats;
+mod guard;
+mod index;
+mod probe;
+mod stall;
+mod wheel;
+
+pub(crate) use beats::Cell;
+pub use beats::{Beat, Beats};
+pub use guard::{Guard, GuardConfig, Verdict};
+pub use probe::{Streak, observe};
+pub use stall::{LivenessClock, STALL_MIN};
+pub use wheel::{TICK, Wheel};

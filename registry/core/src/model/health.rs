@@ -1,0 +1,115 @@
+//! What was measured about an instance, and why.
+
+use super::{Invalid, Revision, Wall};
+
+/// What was measured. It is never rewritten to please a reader: protection changes what is *serving*.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Health {
+    /// It proved that it lives.
+    Healthy,
+    /// It did not, or says itself that it is not well.
+    Unhealthy,
+}
+
+/// Why a change happened, or why an instance's health is what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The client registered it.
+    Registered,
+    /// A beat came.
+    Beat,
+    /// No beat came in time.
+    Silent,
+    /// No beat came in time, but the mass-expiry guard holds: the fault is more likely elsewhere.
+    Guarded,
+    /// The client said so itself.
+    Declared,
+    /// Probes were answered well.
+    ProbePassed,
+    /// Probes were not answered, or badly. A reason to be unhealthy, and one to be removed.
+    ProbeFailed,
+    /// An operator did it. A reason of changes, and one to be removed.
+    Operator,
+    /// Removed because the client said goodbye.
+    Deregistered,
+    /// Removed because no beat came for too long.
+    Expired,
+    /// Removed because its connection closed.
+    SessionClosed,
+}
+
+impl Reason {
+    /// The reason as one word; part of the native API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Beat => "beat",
+            Self::Silent => "silent",
+            Self::Guarded => "guarded",
+            Self::Declared => "declared",
+            Self::ProbePassed => "probe_passed",
+            Self::ProbeFailed => "probe_failed",
+            Self::Operator => "operator",
+            Self::Deregistered => "deregistered",
+            Self::Expired => "expired",
+            Self::SessionClosed => "session_closed",
+        }
+    }
+}
+
+/// The measured part of an instance: what changes without a registration. Small and `Copy`, so that a flip of
+/// health writes in place and allocates nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State {
+    /// What was measured.
+    pub health: Health,
+    /// It is silent, but the mass-expiry guard holds.
+    pub suspect: bool,
+    /// Why.
+    pub reason: Reason,
+    /// The revision of the instance's last change of any kind.
+    pub revision: Revision,
+    /// When the health last changed.
+    pub since: Wall,
+}
+
+/// A status that an instance gives itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeclaredStatus {
+    /// Alive, but wants no new traffic.
+    Draining,
+    /// Alive, but not well.
+    Unhealthy,
+}
+
+/// What an instance says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// The status.
+    pub status: DeclaredStatus,
+    /// Why, for people.
+    pub reason: Option<Box<str>>,
+}
+
+impl Declared {
+    /// Checks the reason.
+    ///
+    /// # Errors
+    /// If the reason is longer than 256 bytes or holds control characters.
+    pub fn new(status: DeclaredStatus, reason: Option<&str>) -> Result<Self, Invalid> {
+        if let Some(text) = reason
+            && (text.len() > 256 || text.chars().any(char::is_control))
+        {
+            return Err(Invalid::new(
+                "reason",
+                "must be at most 256 bytes without control characters",
+                text,
+            ));
+        }
+        Ok(Self {
+            status,
+            reason: reason.filter(|text| !text.is_empty()).map(Into::into),
+        })
+    }
+}
