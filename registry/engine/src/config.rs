@@ -1,0 +1,37 @@
+//! What can be set about the engine.
+
+use std::time::Duration;
+
+use beatrix_core::catalog::CatalogConfig;
+use beatrix_core::model::Timings;
+
+/// The engine's settings.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Names the cluster; a native beat for another one is refused.
+    pub cluster_id: String,
+    /// The times of instances that name none.
+    pub timings: Timings,
+    /// The longest that a burst of changes of one service is merged before it is pushed. Default 50 ms. The first
+    /// change of a quiet service is pushed at once.
+    pub push_merge_max: Duration,
+    /// How many subscribers there may be. Default 100,000.
+    pub subscribers_max: usize,
+    /// How many services one subscriber may watch. Default 1,000.
+    pub services_per_subscriber_max: usize,
+    /// Bounds and times of the catalog.
+    pub catalog: CatalogConfig,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            cluster_id: "beatrix".into(),
+            timings: Timings::DEFAULT,
+            push_merge_max: Duration::from_millis(50),
+            subscribers_max: 100_000,
+            services_per_subscriber_max: 1_000,
+            catalog: CatalogConfig::default(),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! One service that somebody watches.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+use beatrix_core::catalog::View;
+use beatrix_core::model::{Revision, ServiceKey};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::subscriber::Subscriber;
+use super::update::Update;
+
+/// No change waits to be pushed.
+const NONE: u64 = u64::MAX;
+
+/// How many updates for subscribers who are behind are kept to be shared.
+const BEHIND_KEPT: usize = 8;
+
+/// One watched service.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    key: ServiceKey,
+    /// The first change that was noted and not pushed yet.
+    pending: AtomicU64,
+    /// The first change of the push that is being made: no longer pending, but nobody is marked yet.
+    pushing: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// By subscriber; with the place that the service has in its list.
+    subscribers: HashMap<u64, (Arc<Subscriber>, u32), ahash::RandomState>,
+    /// When it was last pushed.
+    last_push: Option<Instant>,
+    /// The state that the last push led to.
+    pushed: Revision,
+    /// The last push.
+    latest: Option<Arc<Update>>,
+    /// Updates for those who are behind, newest last. They start at other states than the last push did.
+    behind: Vec<(Option<Revision>, Arc<Update>)>,
+    /// Whether nobody watches it any more: it is out of the hub's map, and a newcomer must make a new one.
+    closed: bool,
+}
+
+impl Topic {
+    pub(super) fn new(key: ServiceKey, at: Revision) -> Self {
+        let state = State {
+            subscribers: HashMap::default(),
+            last_push: None,
+            pushed: at,
+            latest: None,
+            behind: Vec::new(),
+            closed: false,
+        };
+        Self {
+            key,
+            pending: AtomicU64::new(NONE),
+            pushing: AtomicU64::new(NONE),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub(super) fn key(&self) -> &ServiceKey {
+        &self.key
+    }
+
+    /// Adds a subscriber, unless the topic is closed.
+    pub(super) fn join(&self, subscriber: &Arc<Subscriber>, place: u32) -> bool {
+        let mut state = self.state.lock();
+        if !state.closed {
+            state
+                .subscribers
+                .insert(subscriber.id(), (Arc::clone(subscriber), place));
+        }
+        !state.closed
+    }
+
+    /// Takes a subscriber out. Returns whether it was the last; the topic is closed then.
+    pub(super) fn leave(&self, subscriber: u64) -> bool {
+        let mut state = self.state.lock();
+        state.subscribers.remove(&subscriber);
+        state.closed = state.subscribers.is_empty();
+        state.closed
+    }
+
+    /// Notes a change. Takes no lock. Returns whether none waited: then the topic is to be scheduled.
+    pub(super) fn note(&self, revision: Revision) -> bool {
+        self.pending
+            .compare_exchange(NONE, revision.0, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// When to push what was noted, unless it is now.
+    pub(super) fn later(&self, merge_max: Duration) -> Option<Instant> {
+        let quiet_from = self.state.lock().last_push? + merge_max;
+        (quiet_from > Instant::now()).then_some(quiet_from)
+    }
+
+    /// The first change that subscribers have not been marked for yet, if any.
+    pub(super) fn pending(&self) -> Option<Revision> {
+        // In this order: what is no longer pending is being pushed, or its marks are there.
+        let pending = self.pending.load(Ordering::Acquire);
+        let pushing = self.pushing.load(Ordering::Acquire);
+        let first = pending.min(pushing);
+        (first != NONE).then_some(Revision(first))
+    }
+
+    pub(super) fn pushed(&self) -> Revision {
+        self.state.lock().pushed
+    }
+
+    /// A push begins: changes that are noted from here on are the next one's. Those that are applied already are in
+    /// both, which does no harm.
+    pub(super) fn begin_push(&self) {
+        self.state.lock().last_push = Some(Instant::now());
+        self.pushing
+            .store(self.pending.load(Ordering::Acquire), Ordering::Release);
+        self.pending.store(NONE, Ordering::Release);
+    }
+
+    /// Marks all subscribers dirty. Returns whom to wake once no lock is held.
+    pub(super) fn finish_push(&self, update: Option<Arc<Update>>) -> Vec<Waker> {
+        let mut state = self.state.lock();
+        let mut wakers = Vec::with_capacity(state.subscribers.len());
+        if let Some(update) = update {
+            state.pushed = update.to.revision;
+            state.latest = Some(update);
+            state.behind.clear();
+            wakers.extend(
+                state
+                    .subscribers
+                    .values()
+                    .filter_map(|(subscriber, place)| subscriber.mark_dirty(*place)),
+            );
+        }
+        // After the marks: who finds nothing pending finds the marks.
+        self.pushing.store(NONE, Ordering::Release);
+        wakers
+    }
+
+    /// The last push, if it tells something to somebody whose state is `at`; `Err` if he is behind it.
+    pub(super) fn latest_for(&self, at: Option<Revision>) -> Result<Option<Arc<Update>>, Behind> {
+        let state = self.state.lock();
+        match &state.latest {
+            Some(latest) if at.is_some_and(|at| at >= latest.to.revision) => Ok(None),
+            Some(latest) if latest.applies_to(at) => Ok(Some(Arc::clone(latest))),
+            _ => state
+                .behind
+                .iter()
+                .rfind(|(from, _)| *from == at)
+                .map(|(_, update)| Some(Arc::clone(update)))
+                .ok_or(Behind),
+        }
+    }
+
+    /// A snapshot of this state that was made already. Who needs the whole needs it from wherever he is, so
+    /// that all share it.
+    pub(super) fn snapshot_of(&self, view: &View) -> Option<Arc<Update>> {
+        let state = self.state.lock();
+        let made = state.behind.iter().map(|(_, update)| update).chain(&state.latest);
+        made.filter(|update| update.is_snapshot_of(view))
+            .last()
+            .map(Arc::clone)
+    }
+
+    /// Keeps an update for somebody who was behind, for others who are just as far behind. Not if it has been
+    /// overtaken by a push: whoever joins after that is not marked for it, and would miss what it told.
+    pub(super) fn keep(&self, from: Option<Revision>, update: Arc<Update>) {
+        let mut state = self.state.lock();
+        if update.to.revision < state.pushed {
+            return;
+        }
+        if state.behind.len() == BEHIND_KEPT {
+            state.behind.remove(0);
+        }
+        state.behind.push((from, update));
+    }
+
+    pub(super) fn subscribers(&self) -> Vec<Arc<Subscriber>> {
+        self.state
+            .lock()
+            .subscribers
+            .values()
+            .map(|(subscriber, _)| Arc::clone(subscriber))
+            .collect()
+    }
+}
+
+/// The last push does not apply to his state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Behind;

@@ -1,0 +1,33 @@
+//! The engine of Beatrix: the core, driven by time, and everything that doors need of it behind one façade.
+//!
+//! In the order in which a request meets them:
+//!
+//! - [`registry`]: [`Registry`], the façade. Beats go straight to the table of beats; reads take the current view;
+//!   writes go to the one owner.
+//! - [`journal`]: the seam behind which commits become durable, and where revisions come from.
+//! - [`hub`]: who wants to know, and what they have been told.
+//! - [`clock`] and [`random`]: time and randomness, which come in from outside.
+//!
+//! This crate knows no protocol.
+
+pub mod clock;
+pub mod config;
+pub mod hub;
+pub mod journal;
+pub mod random;
+pub mod registry;
+
+pub use config::EngineConfig;
+pub use registry::{Registry, RegistryBuilder, WriteError, Written};
+
+/// The rendered forms that views and updates keep, one for each door that renders.
+pub mod formats {
+    use beatrix_core::catalog::Format;
+
+    /// JSON of the native API.
+    pub const NATIVE: Format = Format::new(0);
+    /// A whole event of the native watch stream, with its id.
+    pub const NATIVE_EVENT: Format = Format::new(1);
+    /// The list of hosts of the Nacos HTTP API.
+    pub const NACOS: Format = Format::new(2);
+}

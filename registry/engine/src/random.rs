@@ -1,0 +1,43 @@
+//! Randomness from outside: leases and epochs.
+
+use beatrix_core::model::{Epoch, Lease};
+use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// A source of bits that nobody can guess; seeded by the operating system, or by a test.
+#[derive(Debug)]
+pub struct Random(Mutex<StdRng>);
+
+impl Random {
+    /// Seeded by the operating system.
+    ///
+    /// # Errors
+    /// If the operating system has no randomness to give.
+    pub fn from_system() -> Result<Self, rand::rngs::SysError> {
+        Ok(Self(Mutex::new(StdRng::try_from_rng(&mut rand::rngs::SysRng)?)))
+    }
+
+    /// The same bits each time.
+    #[must_use]
+    pub fn from_seed(seed: u64) -> Self {
+        Self(Mutex::new(StdRng::seed_from_u64(seed)))
+    }
+
+    /// A fresh lease.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        let mut random = self.0.lock();
+        loop {
+            if let Some(lease) = Lease::from_bits(random.next_u64()) {
+                return lease;
+            }
+        }
+    }
+
+    /// A fresh epoch.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.0.lock().next_u64())
+    }
+}

@@ -1,0 +1,112 @@
+//! Putting a registry together from what comes in from outside.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use beatrix_core::catalog::Catalog;
+use beatrix_core::liveness::LivenessClock;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::owner::{Owner, QUEUE};
+use super::{Inner, Registry};
+use crate::clock::{Clock, SystemClock};
+use crate::config::EngineConfig;
+use crate::hub::Hub;
+use crate::journal::{Journal, JournalError};
+use crate::random::Random;
+
+/// What a registry is made of.
+#[derive(Debug)]
+pub struct RegistryBuilder {
+    config: EngineConfig,
+    clock: Arc<dyn Clock>,
+    random: Random,
+}
+
+impl RegistryBuilder {
+    /// The machine's clocks, and this randomness.
+    #[must_use]
+    pub fn new(config: EngineConfig, random: Random) -> Self {
+        Self {
+            config,
+            clock: Arc::new(SystemClock::new()),
+            random,
+        }
+    }
+
+    /// Another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Restores what the journal knows and starts the owner's and the hub's task on the current runtime.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub async fn start<J: Journal>(self, mut journal: J) -> Result<Registry, JournalError> {
+        let Self {
+            config,
+            clock,
+            random,
+        } = self;
+        let restored = journal.restore().await?;
+        let now = clock.mono();
+        let liveness = Arc::new(LivenessClock::new(now));
+        let mut catalog = Catalog::new(config.catalog.clone(), restored.epoch, now);
+        for committed in restored.committed {
+            catalog.apply(committed, now);
+        }
+        let revision = catalog.version().revision;
+        let (beats, published) = (catalog.beats(), catalog.published());
+        let catalog = Arc::new(Mutex::new(catalog));
+        let hub = Arc::new(Hub::new(Arc::clone(&catalog), &config));
+        hub.noted(revision);
+
+        let (sender, inbox) = mpsc::channel(QUEUE);
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let owner = Owner {
+            catalog: Arc::clone(&catalog),
+            journal,
+            hub: Arc::clone(&hub),
+            clock: Arc::clone(&clock),
+            liveness: Arc::clone(&liveness),
+            inbox,
+            stop: stop.clone(),
+            stalled: Duration::ZERO,
+        };
+        // The hub goes on until the owner has ended, so that the last writes are pushed, too. That it ends is seen
+        // however it does: also when the registry is dropped without a stop.
+        let ended = CancellationToken::new();
+        let (pushing, owner_ended) = (Arc::clone(&hub), ended.clone());
+        tasks.spawn(async move {
+            let _ends = ended.drop_guard();
+            owner.run().await;
+        });
+        tasks.spawn(async move {
+            owner_ended.run_until_cancelled(pushing.run()).await;
+            pushing.push_rest();
+        });
+
+        Ok(Registry(Arc::new(Inner {
+            epoch: restored.epoch,
+            started_at: clock.wall(),
+            config,
+            clock,
+            random,
+            liveness,
+            beats,
+            published,
+            catalog,
+            hub,
+            owner: sender,
+            stop,
+            tasks,
+        })))
+    }
+}

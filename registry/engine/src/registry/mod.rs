@@ -1,0 +1,95 @@
+//! The one façade. Every protocol is an adapter over it, so what one client registers every other sees.
+//!
+//! - Beats touch the table of beats and nothing else: no lock, no allocation, no waiting.
+//! - Reads take the current view; a look-up takes no lock while nothing has changed.
+//! - Writes go one way: propose, commit, apply, publish. One owner does that, for all, in groups.
+
+mod beat;
+mod builder;
+mod drain;
+mod owner;
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use beatrix_core::catalog::{Catalog, Published};
+use beatrix_core::liveness::{Beats, LivenessClock};
+use beatrix_core::model::{Epoch, Wall};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::config::EngineConfig;
+use crate::hub::Hub;
+use crate::random::Random;
+
+pub use beat::BeatReport;
+pub use builder::RegistryBuilder;
+pub use drain::Drained;
+pub use read::{EventsPage, EventsQuery, GuardState, Status};
+pub use write::{Registered, WriteError, Written};
+
+use owner::Request;
+
+/// The registry. A clone is the same registry.
+#[derive(Debug, Clone)]
+pub struct Registry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: EngineConfig,
+    clock: Arc<dyn Clock>,
+    random: Random,
+    epoch: Epoch,
+    started_at: Wall,
+    liveness: Arc<LivenessClock>,
+    beats: Arc<Beats>,
+    published: Arc<Published>,
+    /// Short: decide, apply, or make a view. Never over an await.
+    catalog: Arc<Mutex<Catalog>>,
+    hub: Arc<Hub>,
+    owner: mpsc::Sender<Request>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Registry {
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &EngineConfig {
+        &self.0.config
+    }
+
+    /// Who wants to know of changes.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.0.hub
+    }
+
+    /// The history that revisions count in.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.0.epoch
+    }
+
+    /// Whether the registry is stopping.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.0.stop.is_cancelled()
+    }
+
+    /// Resolves when the registry begins to stop.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.0.stop.clone().cancelled_owned()
+    }
+
+    /// Stops: writes that were taken are finished, new ones are refused, reads go on.
+    pub async fn stop(&self) {
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+}

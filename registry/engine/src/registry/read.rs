@@ -1,0 +1,189 @@
+//! Reads: the current view, lists, history, status.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use beatrix_core::catalog::{DirectoryPage, DirectoryQuery, View};
+use beatrix_core::changes::Change;
+use beatrix_core::model::{Namespace, Revision, ServiceKey, ServiceRef, Version, Wall};
+use tokio::sync::oneshot;
+
+use super::Registry;
+use super::owner::Request;
+
+/// Which changes to read.
+#[derive(Debug, Clone, Default)]
+pub struct EventsQuery {
+    /// Those after this revision.
+    pub after: Revision,
+    /// Only of this service.
+    pub service: Option<ServiceKey>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Changes that were read.
+#[derive(Debug, Clone)]
+pub struct EventsPage {
+    /// The newest state.
+    pub version: Version,
+    /// The oldest change that is held; 0 when there is none.
+    pub oldest: Revision,
+    /// Whether changes after the one asked for are no longer held.
+    pub truncated: bool,
+    /// Ask for changes after this one to go on.
+    pub next_after: Revision,
+    /// The changes, oldest first.
+    pub changes: Vec<Change>,
+}
+
+/// The registry as a whole.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The newest state.
+    pub version: Version,
+    /// When the process started.
+    pub started_at: Wall,
+    /// False while not all instances may be known.
+    pub complete: bool,
+    /// How many services there are.
+    pub services: usize,
+    /// How many instances there are.
+    pub instances: usize,
+    /// How many of them are healthy.
+    pub healthy: usize,
+    /// How many subscribers there are.
+    pub subscribers: usize,
+    /// How long the process stood still, in all.
+    pub stalled: Duration,
+    /// How many changes are held.
+    pub changes_held: usize,
+    /// The mass-expiry guard.
+    pub guard: GuardState,
+}
+
+/// The mass-expiry guard.
+#[derive(Debug, Clone, Default)]
+pub struct GuardState {
+    /// Whether it holds in the whole registry.
+    pub registry: bool,
+    /// The services in which it holds, the first hundred.
+    pub services: Vec<ServiceKey>,
+    /// How many instances it protects.
+    pub suspects: u32,
+}
+
+/// How many services a [`GuardState`] names.
+const GUARDED_NAMED_MAX: usize = 100;
+
+impl Registry {
+    /// The current view of a service. `None` if there is no such service.
+    #[must_use]
+    pub fn view(&self, service: ServiceRef<'_>) -> Option<Arc<View>> {
+        self.0.hub.view(service)
+    }
+
+    /// The newest revision of a service, without making a view. Takes no lock.
+    #[must_use]
+    pub fn revision_of(&self, service: ServiceRef<'_>) -> Option<Revision> {
+        Some(self.0.published.get(service)?.revision())
+    }
+
+    /// A page of the list of services.
+    #[must_use]
+    pub fn directory(&self, query: DirectoryQuery<'_>) -> DirectoryPage {
+        self.0.catalog.lock().directory(query)
+    }
+
+    /// The namespaces that have services, with how many.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<(Namespace, usize)> {
+        self.0.catalog.lock().namespaces()
+    }
+
+    /// The newest state.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.0.catalog.lock().version()
+    }
+
+    /// False while not all instances may be known yet.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.0.catalog.lock().complete()
+    }
+
+    /// The wall clock, for answers that tell the time.
+    #[must_use]
+    pub fn wall(&self) -> Wall {
+        self.0.clock.wall()
+    }
+
+    /// Membership changes.
+    #[must_use]
+    pub fn events(&self, query: &EventsQuery) -> EventsPage {
+        let catalog = self.0.catalog.lock();
+        let log = catalog.log();
+        let mut matching = log.after(query.after).filter(|change| {
+            query
+                .service
+                .as_ref()
+                .is_none_or(|service| change.service == *service)
+        });
+        let changes: Vec<Change> = matching.by_ref().take(query.limit).cloned().collect();
+        let more = matching.next().is_some();
+        let newest = catalog.version();
+        let next_after = match changes.last() {
+            Some(last) if more => last.revision,
+            // All that there is was looked at, also what did not match.
+            _ => newest.revision.max(query.after),
+        };
+        EventsPage {
+            version: newest,
+            oldest: log.oldest().map_or(Revision::ZERO, |change| change.revision),
+            truncated: log.lost_after(query.after),
+            next_after,
+            changes,
+        }
+    }
+
+    /// The registry as a whole.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let subscribers = self.0.hub.subscribers();
+        let catalog = self.0.catalog.lock();
+        let (registry, services) = catalog.guarded();
+        let services = services.take(GUARDED_NAMED_MAX).cloned().collect();
+        Status {
+            version: catalog.version(),
+            started_at: self.0.started_at,
+            complete: catalog.complete(),
+            services: catalog.services(),
+            instances: catalog.instances(),
+            healthy: catalog.healthy(),
+            subscribers,
+            stalled: self.0.liveness.stalled(),
+            changes_held: catalog.log().len(),
+            guard: GuardState {
+                registry,
+                services,
+                suspects: catalog.suspects(),
+            },
+        }
+    }
+
+    /// Ends the mass-expiry guard by hand, in one service or everywhere. Returns whether it held.
+    pub async fn end_guard(&self, service: Option<ServiceKey>) -> bool {
+        let (reply, answer) = oneshot::channel();
+        if self
+            .0
+            .owner
+            .send(Request::EndGuard { service, reply })
+            .await
+            .is_err()
+        {
+            return false;
+        }
+        answer.await.unwrap_or(false)
+    }
+}

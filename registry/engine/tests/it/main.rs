@@ -1,0 +1,21 @@
+//! The engine's promises, by name. Time is paused and steps from timer to timer; randomness has a seed.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+mod commands;
+mod deadlines;
+mod drain;
+mod guard;
+mod journal;
+mod limits;
+mod merging;
+mod push;
+mod resume;
+mod returning;
+mod revisions;
+mod simulation;
+mod stall;
+mod stop;
+mod stress;
+mod subscribers;
+mod support;

@@ -1,0 +1,87 @@
+//! A journal that fails or is slow when it is told to, and remembers what it was given.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use beatrix_core::catalog::{Committed, Mutation};
+use beatrix_core::model::Wall;
+use beatrix_engine::journal::{Journal, JournalError, Memory, Restored};
+use parking_lot::Mutex;
+
+use super::EPOCH;
+
+#[derive(Debug, Default)]
+struct State {
+    fails: bool,
+    takes: Duration,
+    groups: Vec<usize>,
+    committed: Vec<Committed>,
+}
+
+/// The test's side of a [`Scripted`] journal.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Script(Arc<Mutex<State>>);
+
+impl Script {
+    pub(crate) fn journal(&self) -> Scripted {
+        Scripted {
+            script: self.clone(),
+            memory: Memory::new(EPOCH),
+        }
+    }
+
+    pub(crate) fn fail(&self, fails: bool) {
+        self.0.lock().fails = fails;
+    }
+
+    /// How long each commit takes from now on.
+    pub(crate) fn take(&self, takes: Duration) {
+        self.0.lock().takes = takes;
+    }
+
+    /// The sizes of the groups that were to be committed, failed ones as well.
+    pub(crate) fn groups(&self) -> Vec<usize> {
+        self.0.lock().groups.clone()
+    }
+
+    pub(crate) fn committed(&self) -> Vec<Committed> {
+        self.0.lock().committed.clone()
+    }
+
+    /// Whether a journal of it still lives.
+    pub(crate) fn is_held(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Scripted {
+    script: Script,
+    memory: Memory,
+}
+
+impl Journal for Scripted {
+    async fn restore(&mut self) -> Result<Restored, JournalError> {
+        let mut restored = self.memory.restore().await?;
+        restored.committed = self.script.committed();
+        Ok(restored)
+    }
+
+    async fn commit(&mut self, group: Vec<Mutation>, at: Wall) -> Result<Vec<Committed>, JournalError> {
+        let takes = self.script.0.lock().takes;
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        let fails = {
+            let mut state = self.script.0.lock();
+            state.groups.push(group.len());
+            state.fails
+        };
+        if fails {
+            return Err(JournalError("the disk is full".into()));
+        }
+        let committed = self.memory.commit(group, at).await?;
+        self.script.0.lock().committed.extend(committed.iter().cloned());
+        Ok(committed)
+    }
+}
