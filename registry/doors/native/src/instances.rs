@@ -1,0 +1,236 @@
+//! One instance: register, replace, deregister, the operator's layer, drain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use beatrix_core::catalog::Refusal;
+use beatrix_core::model::{
+    Cluster, Endpoint, Health, Invalid, Liveness, Locality, Metadata, OperatorPatch, Registration, ServiceKey,
+    Timings, Weight,
+};
+use beatrix_engine::{Registry, Written};
+use beatrix_wire as wire;
+
+use crate::extract::{InstancePath, Json, Params};
+use crate::limits::DRAIN_DEADLINE_MS_MAX;
+use crate::problem::Result;
+use crate::render;
+
+/// Registers an instance, or replaces what was registered. Idempotent: a registration that changes nothing renews
+/// the lease and has no revision.
+#[utoipa::path(
+    put, path = "/api/v1/namespaces/{namespace}/groups/{group}/services/{service}/instances/{instance}",
+    tag = "instances", operation_id = "register",
+    params(
+        ("namespace", description = "1 to 64 letters, digits, `_`, `-`"),
+        ("group", description = "1 to 128 letters, digits, `-`, `_`, `:`, `.`"),
+        ("service", description = "1 to 512 characters"),
+        ("instance", description = "`address:port`; an IPv6 address in brackets"),
+    ),
+    request_body = wire::RegisterRequest,
+    responses(
+        (status = 201, description = "Changed", body = wire::RegisterResponse),
+        (status = 200, description = "Nothing changed", body = wire::RegisterResponse),
+        (status = 400, body = wire::Problem), (status = 413, body = wire::Problem),
+        (status = 429, body = wire::Problem), (status = 503, body = wire::Problem),
+    )
+)]
+pub(crate) async fn register(
+    State(registry): State<Registry>,
+    InstancePath { service, endpoint }: InstancePath,
+    Json(request): Json<wire::RegisterRequest>,
+) -> Result<(StatusCode, axum::Json<wire::RegisterResponse>)> {
+    let registration = registration(request, registry.config().timings)?;
+    let registered = registry.register(service, endpoint, registration, Health::Healthy).await?;
+    let status = if registered.changed { StatusCode::CREATED } else { StatusCode::OK };
+    let response = wire::RegisterResponse {
+        lease: registered.timings.map(|_| registered.lease.to_string()),
+        beat_interval_ms: registered.timings.map(|timings| ms(timings.interval())),
+        cluster_id: registry.config().cluster_id.clone(),
+        epoch: registry.epoch().to_string(),
+        revision: registered.revision.0,
+        changed: registered.changed,
+    };
+    Ok((status, axum::Json(response)))
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn registration(
+    request: wire::RegisterRequest,
+    defaults: Timings,
+) -> std::result::Result<Registration, Invalid> {
+    let time = |wanted: Option<u64>, default: Duration| wanted.map_or(default, Duration::from_millis);
+    let liveness = match request.liveness {
+        None => Liveness::Beat(defaults),
+        Some(wire::Liveness::Static {}) => Liveness::Static,
+        Some(wire::Liveness::Beat { interval_ms, unhealthy_after_ms, remove_after_ms }) => {
+            Liveness::Beat(Timings::new(
+                time(interval_ms, defaults.interval()),
+                time(unhealthy_after_ms, defaults.unhealthy_after()),
+                time(remove_after_ms, defaults.remove_after()),
+            )?)
+        }
+    };
+    let locality = Locality::new(
+        request.region.as_deref().unwrap_or_default(),
+        request.zone.as_deref().unwrap_or_default(),
+    )?;
+    Ok(Registration {
+        cluster: request.cluster.as_deref().unwrap_or(Cluster::DEFAULT).parse()?,
+        weight: request.weight.map_or(Ok(Weight::DEFAULT), Weight::new)?,
+        enabled: request.enabled.unwrap_or(true),
+        metadata: Metadata::new(request.metadata)?,
+        locality: locality.map(Arc::new),
+        liveness,
+        incarnation: request.incarnation.map(|text| text.parse()).transpose()?,
+    })
+}
+
+/// Removes an instance.
+#[utoipa::path(
+    delete, path = "/api/v1/namespaces/{namespace}/groups/{group}/services/{service}/instances/{instance}",
+    tag = "instances", operation_id = "deregister",
+    params(
+        ("namespace",), ("group",), ("service",), ("instance", description = "`address:port`"),
+        ("lease" = Option<String>, Query, description = "Only if the instance holds this lease"),
+    ),
+    responses(
+        (status = 200, body = wire::WriteResponse), (status = 400, body = wire::Problem),
+        (status = 404, body = wire::Problem), (status = 409, body = wire::Problem),
+    )
+)]
+pub(crate) async fn deregister(
+    State(registry): State<Registry>,
+    InstancePath { service, endpoint }: InstancePath,
+    RawQuery(query): RawQuery,
+) -> Result<axum::Json<wire::WriteResponse>> {
+    let lease = Params::parse(query.as_deref(), &["lease"], &[])?.parsed("lease")?;
+    let written = registry.deregister(service, endpoint, lease, &[]).await?;
+    Ok(written_json(&registry, written))
+}
+
+fn written_json(registry: &Registry, written: Written) -> axum::Json<wire::WriteResponse> {
+    axum::Json(wire::WriteResponse {
+        epoch: registry.epoch().to_string(),
+        revision: written.revision.0,
+        changed: written.changed,
+    })
+}
+
+/// One instance.
+#[utoipa::path(
+    get, path = "/api/v1/namespaces/{namespace}/groups/{group}/services/{service}/instances/{instance}",
+    tag = "instances", operation_id = "instance",
+    params(("namespace",), ("group",), ("service",), ("instance", description = "`address:port`")),
+    responses(
+        (status = 200, body = wire::Instance), (status = 400, body = wire::Problem),
+        (status = 404, body = wire::Problem),
+    )
+)]
+pub(crate) async fn get(
+    State(registry): State<Registry>,
+    InstancePath { service, endpoint }: InstancePath,
+) -> Result<Response> {
+    shown(&registry, service, endpoint)
+}
+
+fn shown(registry: &Registry, service: ServiceKey, endpoint: Endpoint) -> Result<Response> {
+    let Some(view) = registry.view(service.borrowed()) else {
+        return Err(Refusal::ServiceNotFound(service).into());
+    };
+    match view.get(&endpoint) {
+        Some(member) => Ok(json(render::instance(member))),
+        None => Err(Refusal::InstanceNotFound(service, endpoint).into()),
+    }
+}
+
+pub(crate) fn json(body: bytes::Bytes) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+/// Changes the operator's layer of an instance. It lies over what the client registers and survives its
+/// re-registration; it ends when it is cleared, when the client deregisters or comes back under another incarnation,
+/// or ten minutes after the instance has gone, unless it is sticky.
+#[utoipa::path(
+    patch, path = "/api/v1/namespaces/{namespace}/groups/{group}/services/{service}/instances/{instance}",
+    tag = "instances", operation_id = "operate",
+    params(("namespace",), ("group",), ("service",), ("instance", description = "`address:port`")),
+    request_body = wire::OperatorPatch,
+    responses(
+        (status = 200, body = wire::Instance), (status = 400, body = wire::Problem),
+        (status = 404, body = wire::Problem),
+    )
+)]
+pub(crate) async fn operate(
+    State(registry): State<Registry>,
+    InstancePath { service, endpoint }: InstancePath,
+    Json(patch): Json<wire::OperatorPatch>,
+) -> Result<Response> {
+    let patch = OperatorPatch {
+        enabled: patch.enabled,
+        weight: patch.weight.map(Weight::new).transpose()?,
+        metadata: patch.metadata,
+        draining: patch.draining,
+        sticky: patch.sticky,
+    };
+    registry.operate(service.clone(), endpoint.clone(), patch).await?;
+    shown(&registry, service, endpoint)
+}
+
+/// Clears the operator's layer of an instance, also of one that is gone.
+#[utoipa::path(
+    delete, path = "/api/v1/namespaces/{namespace}/groups/{group}/services/{service}/instances/{instance}/operator",
+    tag = "instances", operation_id = "clear_operator",
+    params(("namespace",), ("group",), ("service",), ("instance", description = "`address:port`")),
+    responses(
+        (status = 200, body = wire::WriteResponse), (status = 400, body = wire::Problem),
+        (status = 404, body = wire::Problem),
+    )
+)]
+pub(crate) async fn clear_operator(
+    State(registry): State<Registry>,
+    InstancePath { service, endpoint }: InstancePath,
+) -> Result<axum::Json<wire::WriteResponse>> {
+    let written = registry.clear_operator(service, endpoint).await?;
+    Ok(written_json(&registry, written))
+}
+
+/// Takes an instance out of traffic. Answers when every connected subscriber of its service that acknowledges has
+/// acknowledged that, or at the deadline, naming who has not. The instance stays draining until a `PATCH` with
+/// `draining: false`, or until its operator's layer ends.
+#[utoipa::path(
+    post, path = "/api/v1/namespaces/{namespace}/groups/{group}/services/{service}/instances/{instance}/drain",
+    tag = "instances", operation_id = "drain",
+    params(("namespace",), ("group",), ("service",), ("instance", description = "`address:port`")),
+    request_body = wire::DrainRequest,
+    responses(
+        (status = 200, body = wire::DrainResponse), (status = 400, body = wire::Problem),
+        (status = 404, body = wire::Problem),
+    )
+)]
+pub(crate) async fn drain(
+    State(registry): State<Registry>,
+    InstancePath { service, endpoint }: InstancePath,
+    Json(request): Json<wire::DrainRequest>,
+) -> Result<axum::Json<wire::DrainResponse>> {
+    let deadline_ms = request.deadline_ms.unwrap_or(30_000);
+    if deadline_ms > DRAIN_DEADLINE_MS_MAX {
+        let rule = "must be from 0 to 300000";
+        return Err(Invalid::new("deadline_ms", rule, &deadline_ms.to_string()).into());
+    }
+    let drained = registry.drain(service, endpoint, Duration::from_millis(deadline_ms)).await?;
+    Ok(axum::Json(wire::DrainResponse {
+        epoch: registry.epoch().to_string(),
+        revision: drained.revision.0,
+        complete: drained.waiting.is_empty(),
+        acknowledged: drained.acknowledged,
+        waiting: drained.waiting,
+        without_acks: drained.without_acks as u64,
+    }))
+}

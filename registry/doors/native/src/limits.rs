@@ -1,0 +1,71 @@
+//! Every limit of the native API and the registry behind it, in one table.
+//!
+//! | name | limit | what happens beyond it |
+//! | --- | --- | --- |
+//! | `body_bytes_max` | 1 MiB | 413 `limit-exceeded` |
+//! | `leases_per_request_max` | 50,000 | 400 `invalid-body` |
+//! | `statuses_per_request_max` | 1,000 | 400 `invalid-body` |
+//! | `namespace`, `group`, `service`, `cluster` | 64, 128, 512, 64 characters | 400 `invalid-value` |
+//! | `address` | 128 characters | 400 `invalid-value` |
+//! | `metadata_entries_max` | 128 | 400 `invalid-value` |
+//! | `metadata_bytes_max` | 16 KiB of keys and values | 400 `invalid-value` |
+//! | `instances_max` | 4,000,000 (configurable) | 429 `limit-exceeded` |
+//! | `instances_per_service_max` | 1,000,000 (configurable) | 429 `limit-exceeded` |
+//! | `services_max` | 1,000,000 (configurable) | 429 `limit-exceeded` |
+//! | `subscribers_max` | 100,000 (configurable) | 429 `limit-exceeded` |
+//! | `services_per_subscriber_max` | 1,000 (configurable) | 429 `limit-exceeded` |
+//! | `change_log_max` | 65,536 changes (configurable) | older ones are dropped; who missed them gets a snapshot |
+//! | `page_size_max` | 1,000 | 400 `invalid-value` |
+//! | `events_limit_max` | 1,000 | 400 `invalid-value` |
+//! | `wait_ms_max` | 60,000 ms | 400 `invalid-value` |
+//! | `drain_deadline_ms_max` | 300,000 ms | 400 `invalid-value` |
+//! | `connections_max` | 200,000 (configurable) | new connections wait until one ends |
+//!
+//! `GET /api/v1/status` tells them with their use.
+
+use std::collections::BTreeMap;
+
+use beatrix_core::model::{METADATA_BYTES_MAX, METADATA_ENTRIES_MAX};
+use beatrix_engine::EngineConfig;
+use beatrix_engine::registry::Status;
+use beatrix_wire::LimitUse;
+
+/// How many bytes a request body may have.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// How many leases one batch of beats may carry.
+pub const LEASES_PER_REQUEST_MAX: usize = 50_000;
+/// How many statuses one batch of beats may carry; each is a write.
+pub const STATUSES_PER_REQUEST_MAX: usize = 1_000;
+/// How many services a page may hold.
+pub const PAGE_SIZE_MAX: usize = 1_000;
+/// How many changes a page may hold.
+pub const EVENTS_LIMIT_MAX: usize = 1_000;
+/// How long a long-poll may wait, in milliseconds.
+pub const WAIT_MS_MAX: u64 = 60_000;
+/// How long a drain may wait, in milliseconds.
+pub const DRAIN_DEADLINE_MS_MAX: u64 = 300_000;
+
+/// All limits by name, with the use of those that are a stock.
+pub(crate) fn in_use(config: &EngineConfig, status: &Status) -> BTreeMap<String, LimitUse> {
+    let number = |number: usize| number as u64;
+    [
+        ("body_bytes_max", number(BODY_BYTES_MAX), None),
+        ("leases_per_request_max", number(LEASES_PER_REQUEST_MAX), None),
+        ("statuses_per_request_max", number(STATUSES_PER_REQUEST_MAX), None),
+        ("metadata_entries_max", number(METADATA_ENTRIES_MAX), None),
+        ("metadata_bytes_max", number(METADATA_BYTES_MAX), None),
+        ("instances_max", number(config.catalog.instances_max), Some(status.instances)),
+        ("instances_per_service_max", number(config.catalog.instances_per_service_max), None),
+        ("services_max", number(config.catalog.services_max), Some(status.services)),
+        ("subscribers_max", number(config.subscribers_max), Some(status.subscribers)),
+        ("services_per_subscriber_max", number(config.services_per_subscriber_max), None),
+        ("change_log_max", number(config.catalog.change_log_max), Some(status.changes_held)),
+        ("page_size_max", number(PAGE_SIZE_MAX), None),
+        ("events_limit_max", number(EVENTS_LIMIT_MAX), None),
+        ("wait_ms_max", WAIT_MS_MAX, None),
+        ("drain_deadline_ms_max", DRAIN_DEADLINE_MS_MAX, None),
+    ]
+    .into_iter()
+    .map(|(name, limit, used)| (name.to_owned(), LimitUse { limit, used: used.map(number) }))
+    .collect()
+}
