@@ -1,0 +1,110 @@
+//! What probes, consoles and clients poll to see whether the server is there.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use beatrix_engine::Registry;
+
+use crate::reply;
+use crate::wire::{ResultJson, StateJson};
+
+/// What of Nacos this door speaks.
+const STATE: StateJson = StateJson {
+    version: "2.5.1",
+    startup_mode: "standalone",
+    standalone_mode: "standalone",
+    function_mode: "naming",
+    server: concat!("beatrix ", env!("CARGO_PKG_VERSION")),
+};
+
+/// Why the server is not ready.
+const NOT_READY: &str = "naming not in readiness: not all instances may be known yet";
+
+/// The paths, of Nacos up to 2.5 and from 3.0.
+pub(crate) fn routes() -> Router<Registry> {
+    Router::new()
+        .route("/nacos/v1/console/health/liveness", get(liveness_v1))
+        .route("/nacos/v1/console/health/readiness", get(readiness_v1))
+        .route("/nacos/v1/console/server/state", get(state_v1))
+        .route("/nacos/v2/console/health/liveness", get(liveness))
+        .route("/nacos/v2/console/health/readiness", get(readiness))
+        .route("/nacos/v3/admin/core/state", get(state))
+        .route("/nacos/v3/admin/core/state/liveness", get(liveness))
+        .route("/nacos/v3/admin/core/state/readiness", get(readiness))
+}
+
+async fn liveness_v1() -> Response {
+    reply::text(StatusCode::OK, "OK".to_owned())
+}
+
+async fn readiness_v1(State(registry): State<Registry>) -> Response {
+    readiness_text(registry.complete())
+}
+
+/// Nacos v1: a server that is not ready answers 500.
+fn readiness_text(ready: bool) -> Response {
+    if ready {
+        reply::text(StatusCode::OK, "OK".to_owned())
+    } else {
+        reply::text(StatusCode::INTERNAL_SERVER_ERROR, NOT_READY.to_owned())
+    }
+}
+
+async fn liveness() -> Response {
+    result("ok")
+}
+
+async fn readiness(State(registry): State<Registry>) -> Response {
+    readiness_result(registry.complete())
+}
+
+/// Nacos v2 and v3: the status is 200 in any case, the code tells.
+fn readiness_result(ready: bool) -> Response {
+    if ready {
+        result("ok")
+    } else {
+        let result = ResultJson {
+            code: 30_000,
+            message: "server error",
+            data: NOT_READY,
+        };
+        reply::json_of(StatusCode::OK, &result)
+    }
+}
+
+async fn state_v1() -> Response {
+    reply::json_of(StatusCode::OK, &STATE)
+}
+
+async fn state() -> Response {
+    result(STATE)
+}
+
+fn result(data: impl serde::Serialize) -> Response {
+    reply::json_of(
+        StatusCode::OK,
+        &ResultJson {
+            code: 0,
+            message: "success",
+            data,
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_is_not_ready_says_so_in_the_way_of_its_version() {
+        assert_eq!(readiness_text(false).status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let result = readiness_result(false);
+        assert_eq!(result.status(), StatusCode::OK);
+        let body = result.into_body().collect().await.unwrap().to_bytes();
+        assert!(body.starts_with(b"{\"code\":30000,"));
+    }
+}

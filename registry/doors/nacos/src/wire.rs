@@ -1,0 +1,106 @@
+//! The JSON of the protocol, where it is not written by hand.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// What a full beat says. Unknown members are ignored. Nacos (Jackson): numbers may come as text and text as
+/// numbers, hence the raw values.
+///
+/// `serviceName` is left out on purpose. Nacos 2.x refreshes the service that is named here, 1.x the one of the
+/// request, and scripts rely on that; the request's is what both name.
+#[derive(Debug, Deserialize)]
+pub(crate) struct BeatJson<'a> {
+    #[serde(borrow, default)]
+    pub(crate) ip: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) port: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) cluster: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) weight: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) ephemeral: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) metadata: Option<&'a RawValue>,
+}
+
+/// One instance, as v1 answers `GET /instance`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InstanceJson<'a> {
+    /// Grouped.
+    pub(crate) service: &'a str,
+    pub(crate) ip: String,
+    pub(crate) port: u16,
+    pub(crate) cluster_name: &'a str,
+    pub(crate) weight: f64,
+    pub(crate) healthy: bool,
+    /// As it is rendered in lists.
+    pub(crate) instance_id: &'a RawValue,
+    pub(crate) metadata: BTreeMap<&'a str, &'a str>,
+}
+
+/// A page of services of a group.
+#[derive(Debug, Serialize)]
+pub(crate) struct ServicesJson<'a> {
+    /// How many there are in all.
+    pub(crate) count: usize,
+    /// Bare names.
+    pub(crate) doms: Vec<&'a str>,
+}
+
+/// The state of the server, and how much it holds. Nacos 2.x also counts its internal clients, which do not exist
+/// here; it leaves out what it does not know.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MetricsJson {
+    /// `UP`, or what keeps it from that.
+    pub(crate) status: &'static str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) counts: Option<CountsJson>,
+}
+
+/// How much the server holds.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CountsJson {
+    pub(crate) service_count: usize,
+    pub(crate) instance_count: usize,
+    pub(crate) subscribe_count: usize,
+    /// How many instances this server judges.
+    pub(crate) responsible_instance_count: usize,
+}
+
+/// The frame of every answer of v2 and v3.
+#[derive(Debug, Serialize)]
+pub(crate) struct ResultJson<T> {
+    pub(crate) code: u32,
+    pub(crate) message: &'static str,
+    pub(crate) data: T,
+}
+
+/// What the server is. Nacos: all values are text.
+#[derive(Debug, Serialize)]
+pub(crate) struct StateJson {
+    /// The version of Nacos whose API this is.
+    pub(crate) version: &'static str,
+    pub(crate) startup_mode: &'static str,
+    /// Nacos 1.x called it so.
+    pub(crate) standalone_mode: &'static str,
+    /// Which of Nacos's functions there are.
+    pub(crate) function_mode: &'static str,
+    /// What answers; not of Nacos.
+    pub(crate) server: &'static str,
+}
+
+/// An error that no handler made: an unknown path. Nacos: the form of Spring Boot.
+#[derive(Debug, Serialize)]
+pub(crate) struct FilterErrorJson<'a> {
+    pub(crate) timestamp: String,
+    pub(crate) status: u16,
+    pub(crate) error: &'static str,
+    pub(crate) message: String,
+    pub(crate) path: &'a str,
+}
