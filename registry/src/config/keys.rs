@@ -1,0 +1,211 @@
+//! Every key: its name, its default, what it does, and how its value is read.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{Config, LogFormat};
+
+/// One key of the configuration.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// Its default, as it would be written.
+    pub default: &'static str,
+    /// What it does, in which unit, and what turning it costs.
+    pub help: &'static str,
+    /// Reads a value; the error reads on after the key.
+    pub set: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+/// All keys.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "http_addr",
+        default: "127.0.0.1:8848",
+        help: "Address and port of HTTP: native API, Nacos HTTP, probes. Port 0 takes a free one",
+        set: |config, text| put(&mut config.http_addr, text, "must be an address and a port"),
+    },
+    Key {
+        name: "cluster_id",
+        default: "beatrix",
+        help: "Names the cluster. A native beat for another one is refused, so that nobody beats against the wrong \
+               registry",
+        set: |config, text| {
+            if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+                return Err("must be 1 to 64 printable ASCII characters".into());
+            }
+            config.engine.cluster_id = text.into();
+            Ok(())
+        },
+    },
+    Key {
+        name: "log",
+        default: "info",
+        help: "Which log lines are written: a level, or filters such as info,beatrix_engine=debug",
+        set: |config, text| {
+            tracing_subscriber::EnvFilter::try_new(text).map_err(|_| "must be a log filter".to_owned())?;
+            config.log = text.into();
+            Ok(())
+        },
+    },
+    Key {
+        name: "log_format",
+        default: "text",
+        help: "How log lines are written: text or json",
+        set: |config, text| {
+            config.log_format = match text {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                _ => return Err("must be text or json".into()),
+            };
+            Ok(())
+        },
+    },
+    Key {
+        name: "beat_interval_ms",
+        default: "5000",
+        help: "How often an instance is to beat that names no times, in ms",
+        set: |config, text| put(&mut config.timings_ms[0], text, NUMBER),
+    },
+    Key {
+        name: "unhealthy_after_ms",
+        default: "15000",
+        help: "Silence after which such an instance is unhealthy, in ms. Shorter finds the dead sooner and takes a \
+               slow network for death more often",
+        set: |config, text| put(&mut config.timings_ms[1], text, NUMBER),
+    },
+    Key {
+        name: "remove_after_ms",
+        default: "30000",
+        help: "Silence after which such an instance is removed, in ms",
+        set: |config, text| put(&mut config.timings_ms[2], text, NUMBER),
+    },
+    Key {
+        name: "guard",
+        default: "true",
+        help: "Whether the mass-expiry guard acts: when far too many instances fall silent at once, they are \
+               marked suspect and kept",
+        set: |config, text| put(&mut config.engine.catalog.guard.enabled, text, "must be true or false"),
+    },
+    Key {
+        name: "guard_threshold_percent",
+        default: "30",
+        help: "The guard holds when more than this share of a service, or of the registry, falls silent within \
+               guard_window_ms",
+        set: |config, text| {
+            let threshold = &mut config.engine.catalog.guard.threshold_percent;
+            within(threshold, text, 1..=100, "must be a number from 1 to 100")
+        },
+    },
+    Key {
+        name: "guard_population_min",
+        default: "20",
+        help: "Services, or registries, with fewer instances that beat are not guarded",
+        set: |config, text| put(&mut config.engine.catalog.guard.population_min, text, NUMBER),
+    },
+    Key {
+        name: "guard_window_ms",
+        default: "15000",
+        help: "How long a silence counts for the guard, in ms. One beat timeout",
+        set: |config, text| milliseconds(&mut config.engine.catalog.guard.window, text, 100),
+    },
+    Key {
+        name: "guard_hold_max_ms",
+        default: "600000",
+        help: "How long the guard holds at most, in ms. Then those who are still silent go",
+        set: |config, text| milliseconds(&mut config.engine.catalog.guard.hold_max, text, 1_000),
+    },
+    Key {
+        name: "push_merge_max_ms",
+        default: "50",
+        help: "How long a burst of changes of a service is merged before it is pushed, in ms. The first change of a \
+               quiet service is pushed at once",
+        set: |config, text| milliseconds(&mut config.engine.push_merge_max, text, 0),
+    },
+    Key {
+        name: "instances_max",
+        default: "4000000",
+        help: "How many instances there may be",
+        set: |config, text| {
+            within(&mut config.engine.catalog.instances_max, text, 1..=INSTANCES_MAX, COUNT)
+        },
+    },
+    Key {
+        name: "instances_per_service_max",
+        default: "1000000",
+        help: "How many instances a service may have",
+        set: |config, text| {
+            within(&mut config.engine.catalog.instances_per_service_max, text, 1..=INSTANCES_MAX, COUNT)
+        },
+    },
+    Key {
+        name: "services_max",
+        default: "1000000",
+        help: "How many services there may be",
+        set: |config, text| within(&mut config.engine.catalog.services_max, text, 1..=INSTANCES_MAX, COUNT),
+    },
+    Key {
+        name: "change_log_max",
+        default: "65536",
+        help: "How many changes are held for readers who come back. About 100 bytes each",
+        set: |config, text| {
+            within(&mut config.engine.catalog.change_log_max, text, 1..=INSTANCES_MAX, COUNT)
+        },
+    },
+    Key {
+        name: "subscribers_max",
+        default: "100000",
+        help: "How many subscribers there may be",
+        set: |config, text| within(&mut config.engine.subscribers_max, text, 1..=INSTANCES_MAX, COUNT),
+    },
+    Key {
+        name: "services_per_subscriber_max",
+        default: "1000",
+        help: "How many services a subscriber may watch",
+        set: |config, text| {
+            within(&mut config.engine.services_per_subscriber_max, text, 1..=1_000_000, COUNT)
+        },
+    },
+    Key {
+        name: "connections_max",
+        default: "200000",
+        help: "How many connections there may be at once. More wait until one ends",
+        set: |config, text| within(&mut config.connections_max, text, 1..=10_000_000, COUNT),
+    },
+    Key {
+        name: "shutdown_grace_ms",
+        default: "10000",
+        help: "How long requests may go on after the registry was asked to stop, in ms",
+        set: |config, text| milliseconds(&mut config.shutdown_grace, text, 0),
+    },
+];
+
+/// What the table of beats has room for, less than 2^26.
+const INSTANCES_MAX: usize = 67_000_000;
+
+const NUMBER: &str = "must be a whole number";
+const COUNT: &str = "must be a whole number from 1 on, and not absurd";
+
+fn put<T: FromStr>(into: &mut T, text: &str, rule: &str) -> Result<(), String> {
+    *into = text.parse().map_err(|_| rule.to_owned())?;
+    Ok(())
+}
+
+fn within<T: FromStr + PartialOrd>(
+    into: &mut T,
+    text: &str,
+    range: std::ops::RangeInclusive<T>,
+    rule: &str,
+) -> Result<(), String> {
+    let value = text.parse().ok().filter(|value| range.contains(value));
+    *into = value.ok_or_else(|| rule.to_owned())?;
+    Ok(())
+}
+
+fn milliseconds(into: &mut Duration, text: &str, min: u64) -> Result<(), String> {
+    let mut ms = 0;
+    within(&mut ms, text, min..=86_400_000, &format!("must be a number of ms from {min} to 86400000"))?;
+    *into = Duration::from_millis(ms);
+    Ok(())
+}

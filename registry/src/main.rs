@@ -1,0 +1,44 @@
+//! The binary `beatrix`: reads the configuration, runs the registry, and ends with a code that tells how it went.
+
+use std::process::ExitCode;
+
+use beatrix::config::{self, Outcome};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Exit code for what the user got wrong, as in `sysexits.h`.
+const USAGE: u8 = 64;
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
+fn main() -> ExitCode {
+    let config = match config::from_process() {
+        Ok(Outcome::Serve(config)) => config,
+        Ok(Outcome::Print(text)) => {
+            println!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    if let Err(error) = beatrix::logs::init(&config) {
+        eprintln!("{error:#}");
+        return ExitCode::from(USAGE);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(beatrix::serve::run(config, beatrix::serve::asked_to_stop())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "stopped");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Starts everything, and stops it in order: not ready, no new connections, streams end, writes finish, exit.
+
+use anyhow::Context;
+use axum::Router;
+use beatrix_engine::journal::Memory;
+use beatrix_engine::random::Random;
+use beatrix_engine::{Registry, RegistryBuilder};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::{listener, probes, report};
+
+/// Resolves on SIGTERM or SIGINT.
+pub async fn asked_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::warn!("signals cannot be heard; the registry stops only when it is killed");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("asked to stop by SIGTERM"),
+        _ = interrupt.recv() => tracing::info!("asked to stop by SIGINT"),
+    }
+}
+
+/// Everything that is served over HTTP.
+#[must_use]
+pub fn router(registry: &Registry) -> Router {
+    Router::new()
+        .merge(beatrix_native::router(registry.clone()))
+        .merge(beatrix_nacos::router(registry.clone()))
+        .merge(probes::router(registry.clone()))
+}
+
+/// Runs the registry until `stop`.
+///
+/// # Errors
+/// If the address cannot be bound, or the system has no randomness.
+pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let random = Random::from_system().context("no randomness from the system")?;
+    let journal = Memory::new(random.epoch());
+    let registry = RegistryBuilder::new(config.engine.clone(), random).start(journal).await?;
+    let http = TcpListener::bind(config.http_addr)
+        .await
+        .with_context(|| format!("cannot listen on http_addr {}", config.http_addr))?;
+    let http_addr = http.local_addr()?;
+    tracing::info!(
+        %http_addr,
+        version = env!("CARGO_PKG_VERSION"),
+        cluster_id = config.engine.cluster_id,
+        epoch = %registry.epoch(),
+        "listening"
+    );
+    tokio::spawn(report::run(registry.clone()));
+
+    let closing = CancellationToken::new();
+    let served = tokio::spawn(listener::serve(
+        http,
+        router(&registry),
+        config.connections_max,
+        closing.clone(),
+        config.shutdown_grace,
+    ));
+    stop.await;
+    // Streams hear it from the registry and end; then the listener's connections can.
+    registry.stop().await;
+    closing.cancel();
+    served.await.context("the listener failed")?;
+    tracing::info!("stopped");
+    Ok(())
+}
