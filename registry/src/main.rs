@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use beatrix::config::{self, Outcome};
 
 #[global_allocator]
@@ -34,7 +35,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(beatrix::serve::run(config, beatrix::serve::asked_to_stop())) {
+    let served = runtime.block_on(async {
+        let stop = beatrix::serve::asked_to_stop().context("signals cannot be heard")?;
+        beatrix::serve::run(config, stop).await
+    });
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "stopped");

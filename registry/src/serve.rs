@@ -12,18 +12,20 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::{listener, probes, report};
 
-/// Resolves on SIGTERM or SIGINT.
-pub async fn asked_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::warn!("signals cannot be heard; the registry stops only when it is killed");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("asked to stop by SIGTERM"),
-        _ = interrupt.recv() => tracing::info!("asked to stop by SIGINT"),
-    }
+/// Resolves on SIGTERM or SIGINT. They are heard from the call on, not from the first poll: a process that is asked to
+/// stop while it starts must stop in order, too.
+///
+/// # Errors
+/// If signals cannot be heard.
+pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("asked to stop by SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("asked to stop by SIGINT"),
+        }
+    })
 }
 
 /// Everything that is served over HTTP.

@@ -1,7 +1,7 @@
 //! The configuration. One key has one name everywhere: `http_addr` in the file, `BEATRIX_HTTP_ADDR` in the
 //! environment, `--http-addr` as a flag. Flags beat the environment, which beats the file, which beats the default.
 //!
-//! All keys stand in one table ([`keys`]); from it come the flags, their help, the parsing, and the refusal of what is
+//! All keys stand in one table ([`KEYS`]); from it come the flags, their help, the parsing, and the refusal of what is
 //! unknown, with the nearest known key. All errors are told at once, and before any port is bound.
 
 mod keys;
