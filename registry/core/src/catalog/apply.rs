@@ -168,7 +168,7 @@ impl Catalog {
         reason: Reason,
         moment: Moment,
     ) -> Option<Arc<Shared>> {
-        let index = self.published.get(key.borrowed())?.index;
+        let index = self.index_of(key)?;
         let number = self.slot_number(index, endpoint)?;
         self.forget_silence(number, reason == Reason::Expired);
         self.leave_session(index, endpoint);
@@ -208,7 +208,7 @@ impl Catalog {
         reason: Reason,
         moment: Moment,
     ) -> Option<Arc<Shared>> {
-        let index = self.published.get(key.borrowed())?.index;
+        let index = self.index_of(key)?;
         let service = self.services[index as usize].as_mut()?;
         let member = service.roster.get_mut(endpoint)?;
         let counted = CountedAs::from(&*member);
@@ -240,7 +240,7 @@ impl Catalog {
         declared: Option<Arc<Declared>>,
         moment: Moment,
     ) -> Option<Arc<Shared>> {
-        let index = self.published.get(key.borrowed())?.index;
+        let index = self.index_of(key)?;
         let service = self.services[index as usize].as_mut()?;
         let member = service.roster.get_mut(endpoint)?;
         let counted = CountedAs::from(&*member);
@@ -277,7 +277,7 @@ impl Catalog {
         layer: Option<&OperatorLayer>,
         moment: Moment,
     ) -> Option<Arc<Shared>> {
-        let index = self.published.get(key.borrowed())?.index;
+        let index = self.index_of(key)?;
         let service = self.services[index as usize].as_mut()?;
         let Some(member) = service.roster.get_mut(endpoint) else {
             // Of an instance that is gone a layer can only end; nobody sees a change.
@@ -341,6 +341,14 @@ impl Catalog {
         service.touch(moment.revision);
         debug_assert!(service.roster.len() > 64 || service.counts_agree());
         Arc::clone(&service.shared)
+    }
+
+    fn index_of(&mut self, key: &ServiceKey) -> Option<u32> {
+        let recent = self.services.get(self.recent as usize).and_then(Option::as_ref);
+        if !recent.is_some_and(|service| service.key().is_clone_of(key)) {
+            self.recent = self.published.get(key.borrowed())?.index;
+        }
+        Some(self.recent)
     }
 
     fn recount(&mut self, index: u32, before: Option<CountedAs>, after: Option<CountedAs>) {

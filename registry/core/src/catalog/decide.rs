@@ -245,7 +245,7 @@ impl Catalog {
         let unwell = declared
             .as_ref()
             .is_some_and(|said| said.status == DeclaredStatus::Unhealthy);
-        let returned = self.returned(slot, unwell, now);
+        let returned = self.returned(slot, Some(unwell), now);
         if member.record.declared != declared {
             mutations.push(Mutation::Declared {
                 service: service.key().clone(),
@@ -307,24 +307,27 @@ impl Catalog {
 
     /// What a beat changes that came for an instance which was found silent, or is not healthy.
     pub(super) fn decide_returned(&self, number: u32, now: Mono) -> Decision {
-        let unwell = self
-            .at_slot(number)
-            .is_some_and(|(_, _, member)| member.record.unwell());
-        match self.returned(number, unwell, now) {
+        match self.returned(number, None, now) {
             Some(returned) => Decision::Commit(vec![returned]),
             None => Decision::Nothing,
         }
     }
 
-    /// An instance has returned if its last beat is fresh, and is one. `unwell` is what it says itself by then: one
-    /// that says that it is not well does not become healthy by beating.
-    fn returned(&self, number: u32, unwell: bool, now: Mono) -> Option<Mutation> {
-        let (slot, service, member) = self.at_slot(number)?;
+    /// An instance has returned if its last beat is fresh, and is one. `unwell` is what it says itself by then, if
+    /// that changes: one that says that it is not well does not become healthy by beating.
+    fn returned(&self, number: u32, unwell: Option<bool>, now: Mono) -> Option<Mutation> {
+        // The cell and the slot tell most that there is nothing to do: a service that is all suspect is looked at
+        // over and over, and its instances shall not be searched for each time.
+        let slot = self.slots.get(number)?;
         let timings = slot.timings?;
         let first = timings.unhealthy_after().min(timings.remove_after());
         let last_beat = self.beats.cell(number).last_beat();
-        let fresh = last_beat > slot.restarted && now < last_beat.after(first);
-        if !fresh || !slot.phase.awaits_beat(&member.state, unwell) {
+        if last_beat <= slot.restarted || now >= last_beat.after(first) {
+            return None;
+        }
+        let (slot, service, member) = self.at_slot(number)?;
+        let unwell = unwell.unwrap_or_else(|| member.record.unwell());
+        if !slot.phase.awaits_beat(&member.state, unwell) {
             return None;
         }
         let (health, reason) = if unwell {

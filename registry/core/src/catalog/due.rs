@@ -12,6 +12,9 @@ use super::slots::{Maybe, Phase};
 /// what was decided may fail to be committed.
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// How many who are due together are decided in one turn.
+pub const DUE_MAX: usize = 8192;
+
 /// What was seen of an instance when it was looked at.
 enum Seen {
     Nothing,
@@ -30,6 +33,9 @@ impl Catalog {
         let kept = |queue: Option<Mono>, kept| queue.map(|since| since.after(kept));
         let emptied = self.emptied.first().map(|(since, _)| *since);
         let layers = self.gone_layers.first().map(|(since, ..)| *since);
+        if !self.judged.is_empty() {
+            return Some(Mono(0));
+        }
         [
             self.wheel.next_deadline(),
             kept(emptied, self.config.empty_service_kept),
@@ -43,7 +49,9 @@ impl Catalog {
     /// Decides what is due at `now`, in liveness time: who is unhealthy, who goes, whom the guard protects.
     ///
     /// Everything that is returned is to be committed and applied before the next call. What then is not applied,
-    /// because it could not be committed, comes up again within a second.
+    /// because it could not be committed, comes up again within a second. Of very many who are due together only the
+    /// first [`DUE_MAX`] are returned, and [`Catalog::next_deadline`] has passed already: so neither readers nor
+    /// writers wait for all of them, and their memory is used again.
     pub fn due(&mut self, now: Mono) -> (Vec<Mutation>, Vec<GuardEvent>) {
         let (mut fell, mut dead) = (Vec::new(), Vec::new());
         let mut mutations = Vec::new();
@@ -58,19 +66,35 @@ impl Catalog {
             }
             self.wheel.recycle(slots);
         }
+        // All who fell are judged together, before any of them is flipped.
         let events = self.judge(&fell, now, &mut mutations);
-        for number in dead {
-            // Not those whom the guard protects from this turn on.
-            if !self.held(number) {
-                mutations.extend(self.expiry(number));
+        self.judged.extend(dead);
+        self.judged.extend(fell);
+        let taken = self.judged.len().min(DUE_MAX);
+        mutations.reserve(taken);
+        for _ in 0..taken {
+            if let Some(number) = self.judged.pop_front() {
+                mutations.extend(self.judged(number, now));
             }
-        }
-        for number in fell {
-            mutations.extend(self.fallen(number, now));
         }
         self.drop_layers(now, &mut mutations);
         self.drop_services(now);
         (mutations, events)
+    }
+
+    /// What becomes of one who was judged. Not all are returned at once: in between it may have beaten, registered
+    /// again, or gone and left its slot to another, whose deadline has not come.
+    fn judged(&self, number: u32, now: Mono) -> Option<Mutation> {
+        let slot = self.slots.get(number)?;
+        if now < slot.deadline(self.cell(number).last_beat())? {
+            return None;
+        }
+        match slot.phase {
+            // Not those whom the guard protects by now.
+            Phase::Silent if self.held(number) => None,
+            Phase::Silent => self.expiry(number),
+            Phase::Live | Phase::Suspect => self.fallen(number, now),
+        }
     }
 
     /// Looks at an instance when its bucket of the wheel fires. Decides nothing that the guard may have a word in.
@@ -113,10 +137,11 @@ impl Catalog {
 
     /// The fall of one instance: suspect where the guard holds, gone where its whole time is over already, and
     /// unhealthy otherwise.
+    ///
+    /// A hundred thousand may fall together: the instance itself is searched for only where the guard holds.
     fn fallen(&self, number: u32, now: Mono) -> Option<Mutation> {
-        let (slot, service, member) = self.at_slot(number)?;
-        let timings = slot.timings?;
         if self.held(number) {
+            let (slot, service, member) = self.at_slot(number)?;
             return (!member.state.suspect).then(|| Mutation::Measured {
                 service: service.key().clone(),
                 endpoint: slot.endpoint.clone(),
@@ -125,6 +150,8 @@ impl Catalog {
                 reason: Reason::Guarded,
             });
         }
+        let (slot, service) = self.slot_and_service(number)?;
+        let timings = slot.timings?;
         if now >= self.cell(number).last_beat().after(timings.remove_after()) {
             return self.expiry(number);
         }
@@ -138,7 +165,7 @@ impl Catalog {
     }
 
     fn expiry(&self, number: u32) -> Option<Mutation> {
-        let (slot, service, _) = self.at_slot(number)?;
+        let (slot, service) = self.slot_and_service(number)?;
         Some(Mutation::Removed {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),

@@ -29,7 +29,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +42,7 @@ use crate::model::{
 pub use command::{Command, Committed, Mutation, Refusal};
 pub use decide::Decision;
 pub use directory::{DirectoryPage, DirectoryQuery, Summary};
+pub use due::DUE_MAX;
 pub use guarding::GuardEvent;
 pub use roster::Chunk;
 pub(crate) use roster::Roster;
@@ -119,11 +120,15 @@ pub struct Catalog {
     /// By index; freed places are used again.
     services: Vec<Option<Service>>,
     free_services: Vec<u32>,
+    /// The service that was changed last. Changes come in runs of one service; the next of a run is not looked up.
+    recent: u32,
     /// By name, in the order of lists.
     directory: BTreeMap<ServiceKey, u32>,
     slots: Slots,
     healthy: usize,
     wheel: Wheel,
+    /// Who was found due and judged, and waits to be decided.
+    judged: VecDeque<u32>,
     guard: Guard,
     /// How many instances live by beats.
     beating: u32,
@@ -155,10 +160,12 @@ impl Catalog {
             beats: Arc::default(),
             services: Vec::new(),
             free_services: Vec::new(),
+            recent: 0,
             directory: BTreeMap::new(),
             slots: Slots::default(),
             healthy: 0,
             wheel: Wheel::new(now),
+            judged: VecDeque::new(),
             guard: Guard::default(),
             beating: 0,
             holding: BTreeSet::new(),
@@ -310,8 +317,13 @@ impl Catalog {
 
     /// The instance of a slot.
     fn at_slot(&self, number: u32) -> Option<(&slots::Slot, &Service, &crate::model::Member)> {
-        let slot = self.slots.get(number)?;
-        let service = self.services[slot.service as usize].as_ref()?;
+        let (slot, service) = self.slot_and_service(number)?;
         Some((slot, service, service.roster.get(&slot.endpoint)?))
+    }
+
+    /// The same without the search for the instance.
+    fn slot_and_service(&self, number: u32) -> Option<(&slots::Slot, &Service)> {
+        let slot = self.slots.get(number)?;
+        Some((slot, self.services[slot.service as usize].as_ref()?))
     }
 }

@@ -50,11 +50,12 @@ impl Catalog {
                 }
             }
         }
-        self.flag(number);
         if silent {
+            self.beats.cell(number).set_silent(true);
             // A beat that came in this very moment may have missed the flag: look again one tick later.
             self.arm_at(number, now.after(TICK));
         } else {
+            self.flag(number);
             self.arm(number);
         }
     }

@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(beats.cell(9).last_beat(), Mono(2));
         let mut other = Vec::new();
         beats.renew(&[lease(5), lease(6)], Mono(3), |position, beat| {
-            other.push((position, beat))
+            other.push((position, beat));
         });
         assert_eq!(other, [(1, Beat::Unknown)]);
         assert_eq!(beats.cell(9).last_beat(), Mono(3));

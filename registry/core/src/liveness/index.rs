@@ -171,7 +171,10 @@ mod tests {
             let mut model: HashMap<u64, u32> = HashMap::new();
             let mut next = 0;
             // Few keys, so that places are reused, and the marks themselves among them.
-            let bits = |key: u64| if key % 7 == 0 { key.wrapping_sub(7) } else { key.wrapping_mul(0x9E37_79B9_7F4A_7C15) };
+            let bits = |key: u64| match key % 7 {
+                0 => key.wrapping_sub(7),
+                _ => key.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+            };
             for (insert, key) in ops {
                 let key = bits(key);
                 if insert && !model.contains_key(&key) {

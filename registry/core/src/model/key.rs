@@ -54,6 +54,12 @@ impl ServiceKey {
         }))
     }
 
+    /// Whether it is the other's clone: then they are equal without a look at the names.
+    #[must_use]
+    pub fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The same name, borrowed.
     #[must_use]
     pub fn borrowed(&self) -> ServiceRef<'_> {

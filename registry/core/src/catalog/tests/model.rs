@@ -190,7 +190,7 @@ impl Model {
             match (unwell, instance.health, instance.because) {
                 (true, Health::Healthy, _) => instance.set(Health::Unhealthy, Because::Declared),
                 (false, Health::Unhealthy, Because::Declared) => {
-                    instance.set(Health::Healthy, Because::Declared)
+                    instance.set(Health::Healthy, Because::Declared);
                 }
                 _ => {}
             }

@@ -18,7 +18,7 @@ use crate::model::{
 const SERVICES: [&str; 3] = ["a", "b", "c"];
 const ADDRESSES: [&str; 4] = ["10.0.0.1:80", "10.0.0.2:80", "[::1]:80", "host:80"];
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Op {
     Register {
         at: (usize, usize),
@@ -139,14 +139,14 @@ impl Both {
         }
     }
 
-    fn step(&mut self, op: Op) {
+    fn step(&mut self, op: &Op) {
         let (world, model) = (&mut self.world, &mut self.model);
         let name =
             |(service, address): (usize, usize)| (key(SERVICES[service]), endpoint(ADDRESSES[address]));
         let text = |(service, address): (usize, usize)| (SERVICES[service], ADDRESSES[address]);
         let pick =
             |lease: prop::sample::Index, issued: &[Lease]| (!issued.is_empty()).then(|| *lease.get(issued));
-        match op {
+        match *op {
             Op::Register {
                 at,
                 kind,
@@ -288,7 +288,7 @@ fn agree(ops: Vec<Op>) {
     let mut both = Both::new();
     let mut held: Option<(Arc<View>, Contents)> = None;
     for (step, op) in ops.into_iter().enumerate() {
-        both.step(op);
+        both.step(&op);
         both.compare();
         assert_eq!(both.world.catalog.log().len() as u64, both.model.changes);
         if let Some((view, before)) = &held {
@@ -317,7 +317,7 @@ fn deltas_lead_to_the_newest_view(ops: Vec<Op>, log: usize) {
     let mut held: BTreeMap<(&str, Revision), Contents> = BTreeMap::new();
     for op in ops {
         // A replay replays the whole history, hence also the changes of services that had been dropped.
-        both.step(op);
+        both.step(&op);
         let now = both.world.revision();
         for service in SERVICES {
             let newest = both

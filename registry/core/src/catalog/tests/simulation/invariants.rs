@@ -203,7 +203,8 @@ pub(super) fn invariant_10_no_mass_expiry_goes_unguarded(machine: &Machine, conf
             .filter(|(_, name)| of(&name.0))
             .count();
         let population = oracle.known.keys().filter(|name| of(&name.0)).count() + lost;
-        let must = population >= config.population_min as usize
+        let must = config.enabled
+            && population >= config.population_min as usize
             && fell * 100 > population * config.threshold_percent as usize;
         assert!(
             !fell_now || !must || rests || holds,

@@ -7,11 +7,49 @@
 //! A few seeds run with the other tests; `BEATRIX_SIM_SEED=n` plays one, `BEATRIX_SIM_RUNS=n` plays that many from it
 //! on (from 1 if no seed is given). A failure prints its seed.
 
+mod faults;
 mod invariants;
 mod machine;
 mod oracle;
 
-use machine::{Machine, Outcome};
+use machine::Machine;
+
+use crate::catalog::{Committed, GuardEvent};
+
+/// What happened in a run, counted, so that a test can tell that it tested something.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    beats: u64,
+    flips: u64,
+    suspects: u64,
+    returns: u64,
+    expiries: u64,
+    stalls: u64,
+    restarts: u64,
+    resumed: u64,
+    snapshots: u64,
+}
+
+impl Seen {
+    fn add(&mut self, other: &Self) {
+        self.beats += other.beats;
+        self.flips += other.flips;
+        self.suspects += other.suspects;
+        self.returns += other.returns;
+        self.expiries += other.expiries;
+        self.stalls += other.stalls;
+        self.restarts += other.restarts;
+        self.resumed += other.resumed;
+        self.snapshots += other.snapshots;
+    }
+}
+
+struct Outcome {
+    history: Vec<Committed>,
+    events: Vec<GuardEvent>,
+    beats: u64,
+    seen: Seen,
+}
 
 /// Prints the seed if the run fails.
 struct Seeded(u64);
@@ -54,7 +92,7 @@ fn the_invariants_hold_whatever_happens() {
     let seed = number("BEATRIX_SIM_SEED");
     let runs = number("BEATRIX_SIM_RUNS").unwrap_or(if seed.is_some() { 1 } else { 6 });
     let first = seed.unwrap_or(1);
-    let mut all = machine::Seen::default();
+    let mut all = Seen::default();
     for seed in first..first + runs {
         all.add(&play(seed).seen);
     }

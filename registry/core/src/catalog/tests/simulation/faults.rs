@@ -1,0 +1,128 @@
+//! What goes wrong in the simulation: crashes, cuts, stalls, restarts, goodbyes, operators.
+
+use rand::RngExt;
+
+use super::invariants;
+use super::machine::{Event, MS, Machine, SECOND};
+use crate::catalog::Command;
+use crate::catalog::testing::off;
+use crate::catalog::tests::deltas::{Contents, contents};
+use crate::liveness::LivenessClock;
+use crate::model::{Mono, Reason};
+
+impl Machine {
+    pub(super) fn chaos(&mut self) {
+        let some = self.rng.random_range(0..self.clients.len());
+        match self.rng.random_range(0..14) {
+            0 | 1 => self.clients[some].up = false,
+            2..=4 => self.start(some),
+            5 | 6 => self.burst(),
+            7 | 8 => self.stall(),
+            9 => self.restart(),
+            10 => self.goodbye(some),
+            11 => {
+                // A service is scaled down.
+                let service = self.clients[some].service;
+                for client in 0..self.clients.len() {
+                    if self.clients[client].service == service && self.rng.random_bool(0.5) {
+                        self.goodbye(client);
+                    }
+                }
+            }
+            12 => {
+                for client in 0..self.clients.len() {
+                    if !self.clients[client].up && self.rng.random_bool(0.7) {
+                        self.start(client);
+                    }
+                }
+            }
+            _ => self.operate(some),
+        }
+    }
+
+    /// The client's process starts, after it ended if it ran.
+    fn start(&mut self, number: usize) {
+        let client = &mut self.clients[number];
+        (client.up, client.run, client.lease) = (true, client.run + 1, None);
+        let run = client.run;
+        self.later(0..2_000, Event::Send { client: number, run });
+    }
+
+    /// Some or all clients of a service, or of all, are cut off for a while.
+    fn burst(&mut self) {
+        let service = self.rng.random_range(0..=self.services.len());
+        let share = [0.1, 0.25, 0.5, 1.0][self.rng.random_range(0..4_usize)];
+        let until = self.mono + self.rng.random_range(2..120) * SECOND;
+        for client in &mut self.clients {
+            if (service == self.services.len() || client.service == service) && self.rng.random_bool(share) {
+                client.cut_until = until;
+            }
+        }
+    }
+
+    fn stall(&mut self) {
+        let lasts = match self.rng.random_bool(0.5) {
+            true => self.rng.random_range(50 * MS..700 * MS),
+            false => self.rng.random_range(SECOND..60 * SECOND),
+        };
+        self.stalled_until = self.mono + lasts;
+        if lasts >= SECOND {
+            self.asleep += lasts;
+            self.seen.stalls += 1;
+        }
+    }
+
+    fn restart(&mut self) {
+        let all = |machine: &Self| -> Vec<Contents> {
+            let views = machine.services.iter().map(|service| machine.world.view(service));
+            views
+                .map(|view| view.map(|view| contents(&view)).unwrap_or_default())
+                .collect()
+        };
+        let before = all(self);
+        self.seen.restarts += 1;
+        self.mono += self.rng.random_range(0..10 * SECOND);
+        self.clock = LivenessClock::new(Mono(self.mono));
+        self.last_turn = self.mono;
+        self.world.now = Mono(self.mono);
+        self.world.reopen();
+        let (now, awake) = (self.world.now.0, self.awake());
+        self.oracle.restart(now, awake);
+        invariants::invariant_8_a_restart_changes_no_list(&self.services, &before, &self.world);
+    }
+
+    fn goodbye(&mut self, number: usize) {
+        let (service, endpoint) = self.name(number);
+        let lease = self.clients[number].lease;
+        if lease.is_some() {
+            self.command(Command::Deregister {
+                service,
+                endpoint,
+                lease,
+                only: &[],
+                reason: Reason::Deregistered,
+            });
+        }
+        (self.clients[number].up, self.clients[number].lease) = (false, None);
+    }
+
+    fn operate(&mut self, number: usize) {
+        if self.rng.random_bool(0.5) {
+            let held = self.world.catalog.end_guard(None, self.world.now);
+            assert_eq!(held, self.oracle.everywhere || !self.oracle.holding.is_empty());
+            if held {
+                self.oracle.ended_by_hand(self.world.now.0);
+            }
+            return;
+        }
+        let (service, endpoint) = self.name(number);
+        match self.rng.random_bool(0.6) {
+            true => self.command(Command::Operate {
+                service,
+                endpoint,
+                patch: Box::new(off()),
+            }),
+            false => self.command(Command::ClearOperator { service, endpoint }),
+        };
+    }
+}
