@@ -1,11 +1,12 @@
 //! The difference between a service's state at an earlier revision and now.
 
-use std::collections::BTreeMap;
-
 use crate::catalog::Roster;
 use crate::model::{Endpoint, Member, Reason, Revision};
 
 use super::log::{Change, ChangeKind, ChangeLog, Place};
+
+/// From which share of touched instances on, one in so many, the whole roster is looked at.
+const SCAN_FROM: usize = 8;
 
 /// What a reader missed.
 #[derive(Debug, Clone)]
@@ -41,8 +42,7 @@ pub struct Removed {
 impl ChangeLog {
     /// What changed in the service of `roster` after `since`, given the place of its last change.
     pub(crate) fn missed(&self, roster: &Roster, last: Option<Place>, since: Revision) -> Missed {
-        // From the newest back: the first change that is met of an instance is its last.
-        let mut newest: BTreeMap<&Endpoint, &Change> = BTreeMap::new();
+        let mut touched: Vec<&Change> = Vec::new();
         let mut next = last;
         // A change that the reader has seen need not be held any more: a quiet service stays resumable however busy
         // the others are.
@@ -50,27 +50,29 @@ impl ChangeLog {
             let Some(change) = self.get(place) else {
                 return Missed::TooOld;
             };
-            newest.entry(&change.endpoint).or_insert(change);
+            touched.push(change);
             next = change.previous;
         }
-        if newest.is_empty() {
+        if touched.is_empty() {
             return Missed::Nothing;
         }
+        // Of each instance its last change counts; in the order of the roster.
+        touched.sort_unstable_by(|a, b| a.endpoint.cmp(&b.endpoint).then(b.revision.cmp(&a.revision)));
+        touched.dedup_by(|later, kept| later.endpoint == kept.endpoint);
         let mut delta = Delta::default();
-        for (endpoint, change) in newest {
-            match roster.get(endpoint) {
-                Some(member) => delta.upserted.push(member.clone()),
-                None => {
-                    debug_assert_eq!(change.kind, ChangeKind::Removed);
-                    let Change { reason, revision, .. } = *change;
-                    delta.removed.push(Removed {
-                        endpoint: endpoint.clone(),
-                        reason,
-                        revision,
-                    });
-                }
-            }
+        if touched.len() * SCAN_FROM > roster.len() {
+            // So many that it is cheaper to look at all, side by side, than to search for each.
+            delta.upserted.extend(roster.iter().filter(|member| member.state.revision > since).cloned());
+        } else {
+            delta.upserted.extend(touched.iter().filter_map(|change| roster.get(&change.endpoint)).cloned());
         }
+        // One whose last change was its removal is gone.
+        let gone = touched.iter().filter(|change| change.kind == ChangeKind::Removed);
+        delta.removed.extend(gone.map(|change| Removed {
+            endpoint: change.endpoint.clone(),
+            reason: change.reason,
+            revision: change.revision,
+        }));
         Missed::Delta(delta)
     }
 }

@@ -210,3 +210,22 @@ fn a_view_that_is_held_stays_as_it_was() {
         &world.view("s").unwrap()
     ));
 }
+
+/// A few changes are searched for one by one, many by a look at the whole roster.
+#[test]
+fn a_delta_of_few_and_one_of_many_both_give_the_newest_state() {
+    for touched in [1, 3, 20, 60, 200] {
+        let mut world = World::without_guard();
+        for port in 1..=200 {
+            world.register("s", &format!("10.0.0.1:{port}"), beat());
+        }
+        let (held, since) = (contents(&world.view("s").unwrap()), world.revision());
+        for port in 1..=touched {
+            world.register("s", &format!("10.0.0.1:{port}"), labelled("k", "v", beat()));
+        }
+        world.deregister("s", "10.0.0.1:1").unwrap();
+        world.register("s", "10.0.0.2:80", beat());
+        let newest = contents(&world.view("s").unwrap());
+        assert_eq!(caught_up(&world, "s", &held, since).unwrap(), newest, "{touched}");
+    }
+}
