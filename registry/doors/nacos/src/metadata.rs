@@ -1,6 +1,5 @@
 //! Metadata in one parameter, and the times that stand in it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -70,23 +69,22 @@ pub(crate) fn millis(metadata: &Metadata, key: &str) -> Option<u64> {
     digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-/// The text of a JSON scalar. Nacos (Jackson) takes a number or a boolean where it wants text, and the other way
-/// round. `None` for objects, arrays and broken text.
-pub(crate) fn scalar(json: &RawValue) -> Option<Cow<'_, str>> {
-    match json.get().as_bytes().first()? {
-        b'"' => serde_json::from_str::<String>(json.get()).ok().map(Cow::Owned),
-        b'{' | b'[' => None,
-        b'n' => Some(Cow::Borrowed("")),
-        _ => Some(Cow::Borrowed(json.get())),
-    }
-}
-
 fn object(json: &str) -> Option<BTreeMap<String, String>> {
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
     let texts = members
         .into_iter()
-        .map(|(key, value)| Some((key, scalar(value)?.into_owned())));
+        .map(|(key, value)| Some((key, scalar(value)?)));
     texts.collect()
+}
+
+/// The text of a scalar, numbers as they are written. Nacos (Jackson) does the same. `None` for anything else.
+fn scalar(json: &RawValue) -> Option<String> {
+    match json.get().as_bytes().first()? {
+        b'"' => serde_json::from_str(json.get()).ok(),
+        b'{' | b'[' => None,
+        b'n' => Some(String::new()),
+        _ => Some(json.get().to_owned()),
+    }
 }
 
 /// Each piece must have exactly two parts; like in Java, empty ones at the end do not count.

@@ -32,9 +32,9 @@ macro_rules! names {
                 }
             }
 
-            fn find(text: &str) -> Option<Self> {
+            fn find(text: &[u8]) -> Option<Self> {
                 match text {
-                    $($text => Some(Self::$name),)*
+                    $(text if text == $text.as_bytes() => Some(Self::$name),)*
                     _ => None,
                 }
             }
@@ -83,14 +83,17 @@ impl Incoming {
     /// # Errors
     /// If the body is too long, or breaks off.
     pub(crate) async fn read(request: Request) -> Result<Self, Error> {
-        let (parts, body) = request.into_parts();
-        let none = body.is_end_stream() || parts.method == Method::GET || !is_form(&parts.headers);
-        let body = if none {
-            Bytes::new()
-        } else {
-            to_bytes(body, BODY_BYTES_MAX).await?
+        let (uri, form) = {
+            let (parts, body) = request.into_parts();
+            let none = body.is_end_stream() || parts.method == Method::GET || !is_form(&parts.headers);
+            (parts.uri, (!none).then_some(body))
         };
-        Ok(Self { uri: parts.uri, body })
+        let body = match form {
+            // Boxed, so that the future of a request without a body stays small: so are most beats.
+            Some(form) => Box::pin(to_bytes(form, BODY_BYTES_MAX)).await?,
+            None => Bytes::new(),
+        };
+        Ok(Self { uri, body })
     }
 
     /// The parameters.
@@ -115,19 +118,33 @@ impl<'a> Params<'a> {
     /// Java 1.1 client sends the same in both).
     pub(crate) fn find(query: Option<&'a str>, body: &'a [u8]) -> Self {
         let mut params = Self { raw: [None; COUNT] };
-        for source in [query.unwrap_or_default().as_bytes(), body] {
-            for pair in source.split(|byte| *byte == b'&') {
-                let equals = pair.iter().position(|byte| *byte == b'=');
-                let (name, value) = match equals {
-                    Some(at) => (&pair[..at], &pair[at + 1..]),
-                    None => (pair, &pair[pair.len()..]),
-                };
-                if let Some(name) = percent::decode(name).and_then(|name| Param::find(&name)) {
-                    params.raw[name as usize].get_or_insert(value);
-                }
-            }
-        }
+        params.scan(query.unwrap_or_default().as_bytes());
+        params.scan(body);
         params
+    }
+
+    fn scan(&mut self, source: &'a [u8]) {
+        let mut rest = source;
+        while !rest.is_empty() {
+            let (name, end) = until(&mut rest, |byte| matches!(byte, b'=' | b'&'));
+            let value = if end == Some(b'=') {
+                until(&mut rest, |byte| byte == b'&').0
+            } else {
+                &[]
+            };
+            self.note(name, value);
+        }
+    }
+
+    fn note(&mut self, name: &'a [u8], value: &'a [u8]) {
+        // No client encodes names, but it is allowed.
+        let name = Param::find(name).or_else(|| match percent::decode(name)? {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(name) => Param::find(name.as_bytes()),
+        });
+        if let Some(name) = name {
+            self.raw[name as usize].get_or_insert(value);
+        }
     }
 
     /// The value, decoded and trimmed. Nacos v1: an empty one counts as absent.
@@ -167,6 +184,14 @@ impl<'a> Params<'a> {
             .get(name)?
             .map_or(default, |text| text.eq_ignore_ascii_case("true")))
     }
+}
+
+/// Takes what stands before the first byte that is an `end`, and that byte.
+fn until<'a>(rest: &mut &'a [u8], end: impl Fn(u8) -> bool) -> (&'a [u8], Option<u8>) {
+    let at = rest.iter().position(|byte| end(*byte)).unwrap_or(rest.len());
+    let (taken, after) = rest.split_at(at);
+    *rest = after.get(1..).unwrap_or_default();
+    (taken, after.first().copied())
 }
 
 /// Nacos v1: see [`Params::flag`].
@@ -245,7 +270,7 @@ mod tests {
     #[test]
     fn every_name_finds_itself() {
         for name in [Param::Service, Param::Clusters, Param::OnlyStatus] {
-            assert_eq!(Param::find(name.as_str()), Some(name));
+            assert_eq!(Param::find(name.as_str().as_bytes()), Some(name));
         }
     }
 }

@@ -7,12 +7,15 @@ use std::borrow::Cow;
 
 /// The decoded text, borrowed if there was nothing to decode. `None` if it is not UTF-8.
 pub(crate) fn decode(raw: &[u8]) -> Option<Cow<'_, str>> {
-    let Some(first) = raw.iter().position(|byte| matches!(byte, b'%' | b'+')) else {
+    // Without a way out of the loop it is done many bytes at a time.
+    let plain = raw
+        .iter()
+        .fold(true, |plain, byte| plain & (*byte != b'%') & (*byte != b'+'));
+    if plain {
         return std::str::from_utf8(raw).ok().map(Cow::Borrowed);
-    };
+    }
     let mut bytes = Vec::with_capacity(raw.len());
-    bytes.extend_from_slice(&raw[..first]);
-    let mut rest = &raw[first..];
+    let mut rest = raw;
     while let [byte, after @ ..] = rest {
         let (decoded, used) = match (byte, after) {
             (b'+', _) => (b' ', 1),

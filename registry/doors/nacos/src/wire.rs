@@ -1,29 +1,80 @@
 //! The JSON of the protocol, where it is not written by hand.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// What a full beat says. Unknown members are ignored. Nacos (Jackson): numbers may come as text and text as
-/// numbers, hence the raw values.
+/// Whose beat a full beat is: all that one needs that finds its instance. Unknown members are ignored.
 ///
 /// `serviceName` is left out on purpose. Nacos 2.x refreshes the service that is named here, 1.x the one of the
 /// request, and scripts rely on that; the request's is what both name.
 #[derive(Debug, Deserialize)]
+pub(crate) struct BeatAddressJson<'a> {
+    #[serde(borrow, default)]
+    pub(crate) ip: Option<Scalar<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) port: Option<Scalar<'a>>,
+}
+
+/// What else a full beat says, for one that has to register its instance.
+#[derive(Debug, Deserialize)]
 pub(crate) struct BeatJson<'a> {
     #[serde(borrow, default)]
-    pub(crate) ip: Option<&'a RawValue>,
+    pub(crate) cluster: Option<Scalar<'a>>,
     #[serde(borrow, default)]
-    pub(crate) port: Option<&'a RawValue>,
+    pub(crate) weight: Option<Scalar<'a>>,
     #[serde(borrow, default)]
-    pub(crate) cluster: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(crate) weight: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(crate) ephemeral: Option<&'a RawValue>,
+    pub(crate) ephemeral: Option<Scalar<'a>>,
     #[serde(borrow, default)]
     pub(crate) metadata: Option<&'a RawValue>,
+}
+
+/// Text, or a number or boolean as text. Nacos (Jackson) takes the one for the other; some clients send ports as text.
+#[derive(Debug)]
+pub(crate) struct Scalar<'a>(pub(crate) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor).map(Self)
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text, a number or a boolean")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(number.to_string()))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(number.to_string()))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(number.to_string()))
+    }
+
+    fn visit_bool<E: de::Error>(self, yes: bool) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(if yes { "true" } else { "false" }))
+    }
 }
 
 /// One instance, as v1 answers `GET /instance`.

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use beatrix_core::model::{Endpoint, Invalid, Liveness, LivenessKind, Metadata, Weight};
+use beatrix_core::model::{Endpoint, Invalid, Liveness, Weight};
 use beatrix_engine::Registry;
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
 use crate::error::Error;
 use crate::instance::{self, Instance, Registering};
@@ -19,7 +19,7 @@ use crate::metadata;
 use crate::params::{Incoming, Param, Params, is_yes};
 use crate::reply;
 use crate::service::Service;
-use crate::wire::BeatJson;
+use crate::wire::{BeatAddressJson, BeatJson, Scalar};
 
 use super::error::TextError;
 
@@ -34,53 +34,59 @@ const USUAL_INTERVAL: Duration = Duration::from_millis(5_000);
 
 pub(super) async fn beat(State(registry): State<Registry>, request: Request) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
+    if let Some(interval) = renew(&registry, &incoming.params())? {
+        return Ok(handled(interval));
+    }
+    // Boxed, since it is rare and would make the future of every beat large.
+    Box::pin(unknown(registry, incoming)).await
+}
+
+/// Renews the instance and tells its interval. `None` if there is none that lives by beats.
+///
+/// Nacos 2.x: the cluster does not matter. The Python client registers in one and beats in another.
+fn renew(registry: &Registry, params: &Params<'_>) -> Result<Option<Duration>, Error> {
+    let service = Service::of(params)?;
+    let endpoint = match params.get(Param::Beat)? {
+        Some(beat) => Some(full_endpoint(params, &beat)?),
+        None => light_endpoint(params)?,
+    };
+    Ok(endpoint.and_then(|endpoint| registry.beat_at(service.borrowed(), &endpoint)))
+}
+
+async fn unknown(registry: Registry, incoming: Incoming) -> Result<Response, TextError> {
     let params = incoming.params();
     let service = Service::of(&params)?;
-    let (ip, port) = (params.get(Param::Ip)?, params.get(Param::Port)?);
     match params.get(Param::Beat)? {
-        None => light(&registry, &service, ip.as_deref(), port.as_deref()),
-        Some(json) => full(&registry, &params, &service, Sent::read(&json, ip, port)?).await,
-    }
-}
-
-fn light(
-    registry: &Registry,
-    service: &Service<'_>,
-    ip: Option<&str>,
-    port: Option<&str>,
-) -> Result<Response, TextError> {
-    // Nacos: without an address it is no mistake, only unknown.
-    if let Some(ip) = ip {
-        let endpoint = instance::endpoint(ip, port.unwrap_or("0"))?;
-        if let Some(interval) = registry.beat_at(service.borrowed(), &endpoint) {
-            return Ok(handled(interval));
+        Some(beat) => register(&registry, &params, &service, &beat).await,
+        None => {
+            service.key()?;
+            Ok(answer(registry.config().timings.interval(), UNKNOWN))
         }
     }
-    service.key()?;
-    Ok(answer(registry.config().timings.interval(), UNKNOWN))
 }
 
-async fn full(
+async fn register(
     registry: &Registry,
     params: &Params<'_>,
     service: &Service<'_>,
-    sent: Sent<'_>,
+    beat: &str,
 ) -> Result<Response, TextError> {
-    let endpoint = sent.endpoint()?;
-    // Nacos 2.x: by address only. The Python client registers in one cluster and beats in another.
-    if let Some(interval) = registry.beat_at(service.borrowed(), &endpoint) {
-        return Ok(handled(interval));
-    }
     let key = service.key()?;
-    if let Some(kind) = other_kind(registry, service, &endpoint) {
-        return Err(Error::NotBeating {
-            service: key,
-            endpoint,
-            kind,
+    let endpoint = full_endpoint(params, beat)?;
+    let view = registry.view(key.borrowed());
+    if let Some(member) = view.as_ref().and_then(|view| view.get(&endpoint)) {
+        let liveness = member.record.registration.liveness;
+        if !matches!(liveness, Liveness::Beat(_)) {
+            return Err(Error::NotBeating {
+                service: key,
+                endpoint,
+                kind: liveness.kind(),
+            }
+            .into());
         }
-        .into());
     }
-    let cluster = match sent.cluster()? {
+    let json: BeatJson<'_> = parse(beat)?;
+    let cluster = match filled(json.cluster) {
         Some(cluster) => cluster,
         None => instance::cluster(params)?,
     };
@@ -88,11 +94,14 @@ async fn full(
         service: key,
         endpoint,
         cluster: cluster.parse().map_err(Error::from)?,
-        weight: sent.weight()?,
+        weight: weight(json.weight)?,
         enabled: true,
         healthy: true,
-        ephemeral: sent.ephemeral()?,
-        metadata: sent.metadata()?,
+        ephemeral: ephemeral(json.ephemeral)?,
+        metadata: match json.metadata {
+            Some(json) => metadata::parse_json(json.get())?,
+            None => Default::default(),
+        },
     };
     let Registering {
         service,
@@ -105,91 +114,66 @@ async fn full(
     Ok(handled(timings.interval()))
 }
 
-/// How the instance lives, if not by beats.
-fn other_kind(registry: &Registry, service: &Service<'_>, endpoint: &Endpoint) -> Option<LivenessKind> {
-    let view = registry.view(service.borrowed())?;
-    let liveness = view.get(endpoint)?.record.registration.liveness;
-    (!matches!(liveness, Liveness::Beat(_))).then(|| liveness.kind())
+/// Where a light beat says that it comes from. Nacos: without an address it is no mistake, only unknown.
+fn light_endpoint(params: &Params<'_>) -> Result<Option<Endpoint>, Error> {
+    let Some(ip) = params.get(Param::Ip)? else {
+        return Ok(None);
+    };
+    let port = params.get(Param::Port)?;
+    instance::endpoint(&ip, port.as_deref().unwrap_or("0")).map(Some)
 }
 
-/// What a full beat says, with the address of the request where the JSON has none.
-struct Sent<'a> {
-    json: BeatJson<'a>,
-    ip: Cow<'a, str>,
-    port: Cow<'a, str>,
+/// Where a full beat says that it comes from: what its JSON has comes first.
+fn full_endpoint(params: &Params<'_>, beat: &str) -> Result<Endpoint, Error> {
+    let json: BeatAddressJson<'_> = parse(beat)?;
+    let ip = match filled(json.ip) {
+        Some(ip) => ip,
+        None => params.require(Param::Ip)?,
+    };
+    let port = match filled(json.port) {
+        Some(port) => Some(port),
+        None => params.get(Param::Port)?,
+    };
+    instance::endpoint(&ip, port.as_deref().unwrap_or("0"))
 }
 
-impl<'a> Sent<'a> {
-    fn read(text: &'a str, ip: Option<Cow<'a, str>>, port: Option<Cow<'a, str>>) -> Result<Self, Error> {
-        // An array would be read as a list of members, in their order.
-        let json = if text.starts_with('{') {
-            serde_json::from_str::<BeatJson<'_>>(text).ok()
-        } else {
-            None
-        };
-        let json = json.ok_or_else(|| {
-            Error::Invalid(Invalid::new(
-                Param::Beat.as_str(),
-                "must be the JSON object of a beat",
-                text,
-            ))
-        })?;
-        Ok(Self {
-            ip: filled(json.ip, Param::Ip)?.or(ip).unwrap_or_default(),
-            port: filled(json.port, Param::Port)?
-                .or(port)
-                .unwrap_or(Cow::Borrowed("0")),
-            json,
-        })
-    }
-
-    fn endpoint(&self) -> Result<Endpoint, Error> {
-        instance::endpoint(&self.ip, &self.port)
-    }
-
-    fn cluster(&self) -> Result<Option<Cow<'a, str>>, Error> {
-        filled(self.json.cluster, Param::Cluster)
-    }
-
-    /// Nacos 2.x: a beat that names no weight has weight 0.
-    fn weight(&self) -> Result<Weight, Error> {
-        filled(self.json.weight, Param::Weight)?.map_or(Weight::new(0.0).map_err(Error::from), |text| {
-            instance::parse_weight(&text)
-        })
-    }
-
-    /// Whoever beats is ephemeral. Nacos 2.x fails with 500 where the JSON says otherwise.
-    fn ephemeral(&self) -> Result<bool, Error> {
-        match filled(self.json.ephemeral, Param::Ephemeral)? {
-            Some(text) if !is_yes(&text) => Err(Error::Invalid(Invalid::new(
-                Param::Ephemeral.as_str(),
-                "must be true in a beat, since persistent instances do not beat",
-                &text,
-            ))),
-            _ => Ok(true),
-        }
-    }
-
-    fn metadata(&self) -> Result<Metadata, Error> {
-        Ok(self
-            .json
-            .metadata
-            .map(|json| metadata::parse_json(json.get()))
-            .transpose()?
-            .unwrap_or_default())
-    }
+/// Reads the JSON of a beat. An array would be taken for a list of members, in their order.
+fn parse<'a, T: Deserialize<'a>>(beat: &'a str) -> Result<T, Error> {
+    let json = if beat.starts_with('{') {
+        serde_json::from_str(beat).ok()
+    } else {
+        None
+    };
+    json.ok_or_else(|| {
+        Error::Invalid(Invalid::new(
+            Param::Beat.as_str(),
+            "must be the JSON object of a beat",
+            beat,
+        ))
+    })
 }
 
-/// The text of a scalar, if it is there and not blank.
-fn filled(json: Option<&RawValue>, name: Param) -> Result<Option<Cow<'_, str>>, Error> {
-    let Some(json) = json else { return Ok(None) };
-    match metadata::scalar(json) {
-        Some(text) => Ok(Some(text).filter(|text| !text.trim().is_empty())),
-        None => Err(Error::Invalid(Invalid::new(
-            name.as_str(),
-            "must be text or a number in a beat",
-            json.get(),
+/// What is there and not blank.
+fn filled(scalar: Option<Scalar<'_>>) -> Option<Cow<'_, str>> {
+    scalar
+        .map(|Scalar(text)| text)
+        .filter(|text| !text.trim().is_empty())
+}
+
+/// Nacos 2.x: a beat that names no weight has weight 0.
+fn weight(json: Option<Scalar<'_>>) -> Result<Weight, Error> {
+    instance::parse_weight(filled(json).as_deref().unwrap_or("0"))
+}
+
+/// Whoever beats is ephemeral. Nacos 2.x fails with 500 where the JSON says otherwise.
+fn ephemeral(json: Option<Scalar<'_>>) -> Result<bool, Error> {
+    match filled(json) {
+        Some(text) if !is_yes(&text) => Err(Error::Invalid(Invalid::new(
+            Param::Ephemeral.as_str(),
+            "must be true in a beat, since persistent instances do not beat",
+            &text,
         ))),
+        _ => Ok(true),
     }
 }
 

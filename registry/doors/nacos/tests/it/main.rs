@@ -2,6 +2,8 @@
 //!
 //! The numbers are those of the conformance checklist that was made from the sources of Nacos 2.x and its clients.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails shall say so where it does")]
+
 mod beat;
 mod deregister;
 mod harness;
