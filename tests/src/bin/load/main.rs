@@ -1,0 +1,86 @@
+//! Load for a registry, and what it is compared with. Everything it sends goes to this machine, is bounded in count
+//! and time, and ends by itself. Each measurement is one line of `name=value` pairs, so that scripts can read it.
+//!
+//! - `nacos-beat`, `native-beat`, `register`, `list`: requests over kept connections, as fast as they are answered.
+//! - `fan-out`: many subscribers of one service, and changes.
+//! - `hold`: many instances, and what they cost while nothing happens.
+//! - `silence`: many instances that fall silent together, and how exactly that is found out.
+//! - `bare`: the other side of a comparison: bare axum handlers that answer the same bytes.
+//!
+//! All but `bare` take any address of the loopback interface, so that a peer runs under the same load.
+#![expect(clippy::print_stdout, reason = "this is a command line")]
+
+mod bare;
+mod beats;
+mod clock;
+mod fan_out;
+mod fleet;
+mod hold;
+mod list;
+mod pump;
+mod register;
+mod report;
+mod silence;
+mod target;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Load for a registry, and what it is compared with.
+#[derive(Debug, Parser)]
+struct Flags {
+    /// How many threads make the load, or serve the bare handlers.
+    #[arg(long, global = true, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    threads: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Light Nacos beats, one a request.
+    NacosBeat(beats::NacosBeat),
+    /// Native beats, many leases a request.
+    NativeBeat(beats::NativeBeat),
+    /// Registrations of new instances.
+    Register(register::Register),
+    /// Lists of the instances of a service.
+    List(list::List),
+    /// Many subscribers of one service, and changes.
+    FanOut(fan_out::FanOut),
+    /// Many instances, and what they cost while nothing happens.
+    Hold(hold::Hold),
+    /// Many instances that fall silent together. The registry's guard has to be off.
+    Silence(silence::Silence),
+    /// Bare axum handlers that answer the same bytes.
+    Bare(bare::Bare),
+}
+
+fn main() -> anyhow::Result<()> {
+    let flags = Flags::parse();
+    let threads = usize::from(flags.threads);
+    let runtime = if threads == 1 {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()?
+    };
+    runtime.block_on(async {
+        match flags.command {
+            Command::NacosBeat(command) => command.run().await,
+            Command::NativeBeat(command) => command.run().await,
+            Command::Register(command) => command.run().await,
+            Command::List(command) => command.run().await,
+            Command::FanOut(command) => command.run().await,
+            Command::Hold(command) => command.run().await,
+            Command::Silence(command) => command.run().await,
+            Command::Bare(command) => command.run().await,
+        }
+    })
+}

@@ -1,0 +1,49 @@
+//! Registrations of new instances.
+
+use clap::Args;
+
+use crate::fleet::{Fleet, Times, accepted};
+use crate::pump::pump;
+use crate::report::Report;
+use crate::target::{Api, Bounds, Target};
+
+/// Registrations of new instances, each once.
+#[derive(Debug, Args)]
+pub(crate) struct Register {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    bounds: Bounds,
+    #[command(flatten)]
+    fleet: Fleet,
+    /// Which protocol is spoken.
+    #[arg(long, value_enum, default_value_t = Api::Nacos)]
+    api: Api,
+}
+
+impl Register {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let Self {
+            target,
+            mut bounds,
+            fleet,
+            api,
+        } = self;
+        bounds.requests = bounds.requests.min(fleet.instances);
+        let before = target.cpu_time()?;
+        let request = move |number| fleet.registration(api, number, Times::LONG);
+        let outcome = pump(target.addr, bounds, request, |_, answer| accepted(answer)).await?;
+        let used = target
+            .cpu_time()?
+            .zip(before)
+            .map(|(after, before)| after - before);
+        let requests = outcome.latencies.len() as u64;
+        Report::new("register")
+            .rate("requests", requests, outcome.elapsed)
+            .cpu_each("cpu_us_each", used, requests)
+            .count("refused", outcome.refused)
+            .latencies("", outcome.latencies)
+            .print();
+        Ok(())
+    }
+}

@@ -1,0 +1,27 @@
+//! What the end-to-end tests and the load program stand on: real processes, real sockets, nothing of the registry's
+//! own code but the wire types. It sees Beatrix as a stranger does.
+//!
+//! In the order in which a test meets them:
+//!
+//! - [`programs`]: where the programs under test and the peers' clients are, and what happens when one is missing.
+//! - [`process`]: a child process with its output, its signals and its certain end.
+//! - [`registry`]: the real `beatrix` process on a free port of the loopback interface.
+//! - [`http1`]: a small HTTP/1.1 client that can also say what no decent client would.
+//! - [`native`], [`nacos`]: the two APIs as short calls.
+//! - [`sse`]: a raw Server-Sent Events reader that notes when each event arrived.
+//! - [`recorder`]: a relay in front of the registry that notes when each beat passed.
+//! - [`eventually`]: waiting for a condition with a deadline.
+//! - [`proc_fs`]: memory and CPU of a process as the kernel counts them.
+//!
+//! Nothing here asserts a speed, and no port is fixed.
+
+pub mod eventually;
+pub mod http1;
+pub mod nacos;
+pub mod native;
+pub mod proc_fs;
+pub mod process;
+pub mod programs;
+pub mod recorder;
+pub mod registry;
+pub mod sse;

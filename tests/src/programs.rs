@@ -1,0 +1,77 @@
+//! Where the programs under test and the peers' clients are, and what happens when one is missing.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+/// A program of this workspace by the name of its target.
+///
+/// The tests do not build it: `tests/run` builds all programs first.
+///
+/// # Errors
+///
+/// When it has not been built.
+pub fn built(name: &str) -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe().context("the path of this test is unknown")?;
+    // A test lies in `deps` of the folder in which the programs lie; the load program lies among them.
+    let places = test.ancestors().skip(1).take(2);
+    places
+        .flat_map(|place| [place.join(name), place.join("examples").join(name)])
+        .find(|path| path.is_file())
+        .with_context(|| format!("`{name}` is not built: run `cargo build --workspace --bins --examples`"))
+}
+
+/// A client of another project, run by the interpreter that runs it here.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The interpreter.
+    pub interpreter: PathBuf,
+    /// Our script that drives the client.
+    pub script: PathBuf,
+}
+
+/// The PyPI package `nacos-sdk-python` in its HTTP generation, or `None` where the test has to be left out.
+///
+/// # Panics
+///
+/// When it is missing and `CI` is `true`.
+#[must_use]
+pub fn python_client() -> Option<Client> {
+    let interpreter = here().join(".env/bin/python");
+    let found = interpreter.is_file();
+    let client = Client {
+        interpreter,
+        script: here().join("clients/nacos_python.py"),
+    };
+    or_left_out(client, found, "the Python client nacos-sdk-python")
+}
+
+/// The npm package `nacos` in its HTTP generation, or `None` where the test has to be left out.
+///
+/// # Panics
+///
+/// When it is missing and `CI` is `true`.
+#[must_use]
+pub fn node_client() -> Option<Client> {
+    let found = here().join("node_modules/nacos/package.json").is_file();
+    let client = Client {
+        interpreter: PathBuf::from("node"),
+        script: here().join("clients/nacos_node.js"),
+    };
+    or_left_out(client, found, "the Node.js client nacos")
+}
+
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+fn or_left_out(client: Client, found: bool, what: &str) -> Option<Client> {
+    if found {
+        return Some(client);
+    }
+    let message = format!("{what} is missing: run tests/setup");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
+    eprintln!("LEFT OUT: {message}");
+    None
+}

@@ -1,0 +1,120 @@
+//! The load program runs against a real registry, and against the bare handlers that it is compared with. That it
+//! works is tested here; what it measures is not.
+
+use std::process::Command;
+
+use anyhow::ensure;
+use beatrix_tests::eventually::SOON;
+use beatrix_tests::process::Process;
+use beatrix_tests::registry::{Registry, Settings};
+
+fn load(arguments: &str) -> anyhow::Result<Process> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_beatrix-load"));
+    Process::spawn(command.args(arguments.split_whitespace()))
+}
+
+/// Runs a short load and gives its line.
+async fn run(arguments: &str) -> anyhow::Result<String> {
+    let mut process = load(arguments)?;
+    let status = process.end(SOON).await;
+    ensure!(status.success(), "{arguments}: {status}\n{}", process.output());
+    Ok(process
+        .line("its report", SOON, |line| {
+            line.text.contains('=').then(|| line.text.clone())
+        })
+        .await)
+}
+
+fn value(report: &str, name: &str) -> u64 {
+    let pairs = report.split_whitespace().filter_map(|pair| pair.split_once('='));
+    let value = pairs
+        .filter(|(key, _)| *key == name)
+        .find_map(|(_, value)| value.parse().ok());
+    value.unwrap_or_else(|| panic!("no {name} in {report}"))
+}
+
+#[tokio::test]
+async fn every_load_runs_against_a_registry() -> anyhow::Result<()> {
+    let registry = Registry::start().await?;
+    let target = format!("--addr {} --pid {}", registry.addr(), registry.process.pid());
+    let few = "--connections 4 --requests 100 --instances 20 --per-service 10";
+    for (load, counted) in [
+        (format!("nacos-beat {target} {few}"), "requests"),
+        (
+            format!("nacos-beat {target} {few} --parameters query"),
+            "requests",
+        ),
+        (format!("native-beat {target} {few} --leases 10"), "requests"),
+        (format!("list {target} {few} --api nacos"), "requests"),
+        (format!("list {target} {few} --api native"), "requests"),
+    ] {
+        let report = run(&load).await?;
+        assert_eq!(
+            (value(&report, counted), value(&report, "refused")),
+            (100, 0),
+            "{report}"
+        );
+    }
+    for api in ["nacos", "native"] {
+        let report = run(&format!("register {target} {few} --api {api}")).await?;
+        assert_eq!(
+            (value(&report, "requests"), value(&report, "refused")),
+            (20, 0),
+            "{report}"
+        );
+    }
+    let report = run(&format!("fan-out {target} --subscribers 20 --changes 3")).await?;
+    assert_eq!(value(&report, "events"), 60, "{report}");
+    let hold = format!("hold {target} --instances 20 --settle-seconds 0 --idle-seconds 1");
+    assert_eq!(value(&run(&hold).await?, "instances"), 20);
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_who_fall_silent_together_are_all_found_out() -> anyhow::Result<()> {
+    let registry = Settings::new().flag("guard", false).start().await?;
+    let report = run(&format!(
+        "silence --addr {} --instances 500 --per-service 250 --unhealthy-after-ms 3000",
+        registry.addr()
+    ))
+    .await?;
+    assert_eq!(
+        (value(&report, "flips"), value(&report, "early")),
+        (500, 0),
+        "{report}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_bare_handlers_take_the_same_load() -> anyhow::Result<()> {
+    let bare = load("bare --event-bytes 300")?;
+    let addr = bare
+        .line("where it listens", SOON, |line| {
+            Some(line.text.strip_prefix("listening ")?.to_owned())
+        })
+        .await;
+    let report = run(&format!(
+        "nacos-beat --addr {addr} --connections 4 --requests 100"
+    ))
+    .await?;
+    assert_eq!(
+        (value(&report, "requests"), value(&report, "refused")),
+        (100, 0),
+        "{report}"
+    );
+    let report = run(&format!("fan-out --addr {addr} --subscribers 20 --changes 3")).await?;
+    assert_eq!(
+        (value(&report, "events"), value(&report, "event_bytes")),
+        (60, 300),
+        "{report}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_elsewhere_is_no_target() -> anyhow::Result<()> {
+    let mut process = load("nacos-beat --addr 192.0.2.1:8848")?;
+    assert!(!process.end(SOON).await.success());
+    Ok(())
+}
