@@ -14,10 +14,20 @@ use crate::config::{Config, LogFormat};
 pub fn init(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log).context("log")?;
     let lines = match config.log_format {
-        LogFormat::Text => fmt::layer().with_writer(std::io::stderr).with_ansi(is_terminal()).boxed(),
-        LogFormat::Json => fmt::layer().with_writer(std::io::stderr).json().flatten_event(true).boxed(),
+        LogFormat::Text => fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(is_terminal())
+            .boxed(),
+        LogFormat::Json => fmt::layer()
+            .with_writer(std::io::stderr)
+            .json()
+            .flatten_event(true)
+            .boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().context("logs")
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .try_init()
+        .context("logs")
 }
 
 fn is_terminal() -> bool {

@@ -11,7 +11,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Exit code for what the user got wrong, as in `sysexits.h`.
 const USAGE: u8 = 64;
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the command line"
+)]
 fn main() -> ExitCode {
     let config = match config::from_process() {
         Ok(Outcome::Serve(config)) => config,

@@ -8,7 +8,10 @@ use beatrix_engine::Registry;
 
 /// The two paths.
 pub(crate) fn router(registry: Registry) -> Router {
-    Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)).with_state(registry)
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .with_state(registry)
 }
 
 /// It answers, so it lives.

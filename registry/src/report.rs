@@ -24,7 +24,11 @@ pub(crate) async fn run(registry: Registry) {
         if registry.version().revision == after {
             continue;
         }
-        let page = registry.events(&EventsQuery { after, service: None, limit: LINES_MAX });
+        let page = registry.events(&EventsQuery {
+            after,
+            service: None,
+            limit: LINES_MAX,
+        });
         for change in &page.changes {
             let key = &change.service;
             tracing::info!(
@@ -42,7 +46,11 @@ pub(crate) async fn run(registry: Registry) {
         after = page.version.revision;
         let more = after.0 - last.0;
         if more > 0 {
-            tracing::info!(more, revision = after.0, "further changes; /api/v1/events has them");
+            tracing::info!(
+                more,
+                revision = after.0,
+                "further changes; /api/v1/events has them"
+            );
         }
     }
 }

@@ -44,7 +44,9 @@ pub fn router(registry: &Registry) -> Router {
 pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let random = Random::from_system().context("no randomness from the system")?;
     let journal = Memory::new(random.epoch());
-    let registry = RegistryBuilder::new(config.engine.clone(), random).start(journal).await?;
+    let registry = RegistryBuilder::new(config.engine.clone(), random)
+        .start(journal)
+        .await?;
     let http = TcpListener::bind(config.http_addr)
         .await
         .with_context(|| format!("cannot listen on http_addr {}", config.http_addr))?;

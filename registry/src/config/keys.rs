@@ -86,7 +86,13 @@ pub const KEYS: &[Key] = &[
         default: "true",
         help: "Whether the mass-expiry guard acts: when far too many instances fall silent at once, they are \
                marked suspect and kept",
-        set: |config, text| put(&mut config.engine.catalog.guard.enabled, text, "must be true or false"),
+        set: |config, text| {
+            put(
+                &mut config.engine.catalog.guard.enabled,
+                text,
+                "must be true or false",
+            )
+        },
     },
     Key {
         name: "guard_threshold_percent",
@@ -128,7 +134,12 @@ pub const KEYS: &[Key] = &[
         default: "4000000",
         help: "How many instances there may be",
         set: |config, text| {
-            within(&mut config.engine.catalog.instances_max, text, 1..=INSTANCES_MAX, COUNT)
+            within(
+                &mut config.engine.catalog.instances_max,
+                text,
+                1..=INSTANCES_MAX,
+                COUNT,
+            )
         },
     },
     Key {
@@ -136,21 +147,38 @@ pub const KEYS: &[Key] = &[
         default: "1000000",
         help: "How many instances a service may have",
         set: |config, text| {
-            within(&mut config.engine.catalog.instances_per_service_max, text, 1..=INSTANCES_MAX, COUNT)
+            within(
+                &mut config.engine.catalog.instances_per_service_max,
+                text,
+                1..=INSTANCES_MAX,
+                COUNT,
+            )
         },
     },
     Key {
         name: "services_max",
         default: "1000000",
         help: "How many services there may be",
-        set: |config, text| within(&mut config.engine.catalog.services_max, text, 1..=INSTANCES_MAX, COUNT),
+        set: |config, text| {
+            within(
+                &mut config.engine.catalog.services_max,
+                text,
+                1..=INSTANCES_MAX,
+                COUNT,
+            )
+        },
     },
     Key {
         name: "change_log_max",
         default: "65536",
         help: "How many changes are held for readers who come back. About 100 bytes each",
         set: |config, text| {
-            within(&mut config.engine.catalog.change_log_max, text, 1..=INSTANCES_MAX, COUNT)
+            within(
+                &mut config.engine.catalog.change_log_max,
+                text,
+                1..=INSTANCES_MAX,
+                COUNT,
+            )
         },
     },
     Key {
@@ -164,7 +192,12 @@ pub const KEYS: &[Key] = &[
         default: "1000",
         help: "How many services a subscriber may watch",
         set: |config, text| {
-            within(&mut config.engine.services_per_subscriber_max, text, 1..=1_000_000, COUNT)
+            within(
+                &mut config.engine.services_per_subscriber_max,
+                text,
+                1..=1_000_000,
+                COUNT,
+            )
         },
     },
     Key {
@@ -205,7 +238,12 @@ fn within<T: FromStr + PartialOrd>(
 
 fn milliseconds(into: &mut Duration, text: &str, min: u64) -> Result<(), String> {
     let mut ms = 0;
-    within(&mut ms, text, min..=86_400_000, &format!("must be a number of ms from {min} to 86400000"))?;
+    within(
+        &mut ms,
+        text,
+        min..=86_400_000,
+        &format!("must be a number of ms from {min} to 86400000"),
+    )?;
     *into = Duration::from_millis(ms);
     Ok(())
 }

@@ -24,11 +24,17 @@ type Values = BTreeMap<String, Value>;
 
 fn options(mut command: Command) -> Command {
     command = command.arg(
-        Arg::new("config").long("config").value_name("FILE").help("Configuration file, TOML [env: BEATRIX_CONFIG]"),
+        Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .help("Configuration file, TOML [env: BEATRIX_CONFIG]"),
     );
     for key in KEYS {
         let help = format!("{} [default: {}]", key.help, key.default);
-        let arg = Arg::new(key.name).long(key.name.replace('_', "-")).value_name("VALUE").help(help);
+        let arg = Arg::new(key.name)
+            .long(key.name.replace('_', "-"))
+            .value_name("VALUE")
+            .help(help);
         command = command.arg(arg.allow_hyphen_values(true));
     }
     command
@@ -41,7 +47,11 @@ pub(super) fn flags(
     let about = "A service registry that knows who is alive";
     let after = "Every option can also be set as BEATRIX_<OPTION> in the environment, and by its name with \
                  underscores in the file. Flags beat the environment, which beats the file.";
-    let serve = options(Command::new("serve").about("Runs the registry. The default").after_help(after));
+    let serve = options(
+        Command::new("serve")
+            .about("Runs the registry. The default")
+            .after_help(after),
+    );
     let command = options(Command::new("beatrix"))
         .about(about)
         .after_help(after)
@@ -56,9 +66,19 @@ fn given(matches: &ArgMatches) -> (Option<PathBuf>, Values) {
     let values = KEYS.iter().filter_map(|key| {
         let text = matches.get_one::<String>(key.name)?.clone();
         let spelled = format!("--{}", key.name.replace('_', "-"));
-        Some((key.name.to_owned(), Value { text, source: "flags".into(), spelled }))
+        Some((
+            key.name.to_owned(),
+            Value {
+                text,
+                source: "flags".into(),
+                spelled,
+            },
+        ))
     });
-    (matches.get_one::<String>("config").map(PathBuf::from), values.collect())
+    (
+        matches.get_one::<String>("config").map(PathBuf::from),
+        values.collect(),
+    )
 }
 
 /// Takes the variables with our prefix.
@@ -69,7 +89,9 @@ pub(super) fn environment(
     let mut values = Values::new();
     let mut file = None;
     for (name, text) in env {
-        let Some(name) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
+        let Some(name) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
+            continue;
+        };
         let spelled = format!("{PREFIX}{name}");
         // Kubernetes tells every pod the address of a service called "beatrix" by variables of these names.
         if name.starts_with("SERVICE_") || name == "PORT" || name.starts_with("PORT_") {
@@ -82,12 +104,21 @@ pub(super) fn environment(
         let key = name.to_ascii_lowercase();
         if !is_known(&key) {
             let known = nearest(&key).to_ascii_uppercase();
-            errors.push(format!("environment: unknown key `{spelled}`; the nearest is `{PREFIX}{known}`"));
+            errors.push(format!(
+                "environment: unknown key `{spelled}`; the nearest is `{PREFIX}{known}`"
+            ));
             continue;
         }
         match text.into_string() {
             Ok(text) => {
-                values.insert(key, Value { text, source: "environment".into(), spelled });
+                values.insert(
+                    key,
+                    Value {
+                        text,
+                        source: "environment".into(),
+                        spelled,
+                    },
+                );
             }
             Err(_) => errors.push(format!("environment: {spelled} must be UTF-8")),
         }
@@ -111,7 +142,10 @@ pub(super) fn file(path: &Path, errors: &mut Vec<String>) -> Values {
     let mut values = Values::new();
     for (key, value) in table {
         if !is_known(&key) {
-            errors.push(format!("{source}: unknown key `{key}`; the nearest is `{}`", nearest(&key)));
+            errors.push(format!(
+                "{source}: unknown key `{key}`; the nearest is `{}`",
+                nearest(&key)
+            ));
             continue;
         }
         let text = match value {
@@ -126,7 +160,14 @@ pub(super) fn file(path: &Path, errors: &mut Vec<String>) -> Values {
                 continue;
             }
         };
-        values.insert(key.clone(), Value { text, source: source.clone(), spelled: key });
+        values.insert(
+            key.clone(),
+            Value {
+                text,
+                source: source.clone(),
+                spelled: key,
+            },
+        );
     }
     values
 }

@@ -104,13 +104,22 @@ pub fn from(
 
     let mut config = Config::default();
     for (name, value) in values {
-        let Some(key) = KEYS.iter().find(|key| key.name == name) else { continue };
+        let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+            continue;
+        };
         if let Err(rule) = (key.set)(&mut config, &value.text) {
-            errors.push(format!("{}: {} {rule}, but is {:?}", value.source, value.spelled, value.text));
+            errors.push(format!(
+                "{}: {} {rule}, but is {:?}",
+                value.source, value.spelled, value.text
+            ));
         }
     }
     config.finish(&mut errors);
-    if errors.is_empty() { Ok(Outcome::Serve(Box::new(config))) } else { Err(ConfigError(errors)) }
+    if errors.is_empty() {
+        Ok(Outcome::Serve(Box::new(config)))
+    } else {
+        Err(ConfigError(errors))
+    }
 }
 
 impl Config {
@@ -129,7 +138,9 @@ mod tests {
     use super::*;
 
     fn read(args: &[&str], env: &[(&str, &str)]) -> Result<Config, String> {
-        let args = std::iter::once("beatrix").chain(args.iter().copied()).map(Into::into);
+        let args = std::iter::once("beatrix")
+            .chain(args.iter().copied())
+            .map(Into::into);
         let env = env.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         match from(args, env) {
             Ok(Outcome::Serve(config)) => Ok(*config),
@@ -155,7 +166,10 @@ mod tests {
     #[test]
     fn flags_beat_the_environment_which_beats_the_file() {
         let (_dir, path) = file("cluster_id = 'file'\nremove_after_ms = 60000\nunhealthy_after_ms = 20000");
-        let env = [("BEATRIX_CLUSTER_ID", "env"), ("BEATRIX_UNHEALTHY_AFTER_MS", "21000")];
+        let env = [
+            ("BEATRIX_CLUSTER_ID", "env"),
+            ("BEATRIX_UNHEALTHY_AFTER_MS", "21000"),
+        ];
         let config = read(&["serve", "--config", &path, "--cluster-id", "flag"], &env).unwrap();
         assert_eq!(config.engine.cluster_id, "flag");
         assert_eq!(config.engine.timings.unhealthy_after(), Duration::from_secs(21));
@@ -168,21 +182,41 @@ mod tests {
     fn unknown_keys_are_refused_with_the_nearest_known_one() {
         let (_dir, path) = file("http_adr = '127.0.0.1:1'\n[http]\naddr = 1");
         let error = read(&["--config", &path], &[("BEATRIX_CLUSTERID", "x")]).unwrap_err();
-        assert!(error.contains("`http_adr`") && error.contains("`http_addr`"), "{error}");
-        assert!(error.contains("`BEATRIX_CLUSTERID`") && error.contains("`BEATRIX_CLUSTER_ID`"), "{error}");
+        assert!(
+            error.contains("`http_adr`") && error.contains("`http_addr`"),
+            "{error}"
+        );
+        assert!(
+            error.contains("`BEATRIX_CLUSTERID`") && error.contains("`BEATRIX_CLUSTER_ID`"),
+            "{error}"
+        );
         assert!(error.contains("`http`"), "{error}");
-        assert!(read(&["--http-adr", "x"], &[]).unwrap_err().contains("--http-addr"));
+        assert!(
+            read(&["--http-adr", "x"], &[])
+                .unwrap_err()
+                .contains("--http-addr")
+        );
     }
 
     #[test]
     fn what_kubernetes_puts_into_the_environment_is_no_key() {
-        let env = [("BEATRIX_SERVICE_HOST", "10.0.0.1"), ("BEATRIX_PORT_8848_TCP", "tcp://10.0.0.1:8848")];
+        let env = [
+            ("BEATRIX_SERVICE_HOST", "10.0.0.1"),
+            ("BEATRIX_PORT_8848_TCP", "tcp://10.0.0.1:8848"),
+        ];
         assert!(read(&[], &env).is_ok());
     }
 
     #[test]
     fn all_errors_are_told_at_once() {
-        let args = ["--http-addr", "nowhere", "--guard", "maybe", "--beat-interval-ms", "60000"];
+        let args = [
+            "--http-addr",
+            "nowhere",
+            "--guard",
+            "maybe",
+            "--beat-interval-ms",
+            "60000",
+        ];
         let error = read(&args, &[]).unwrap_err();
         for part in ["http-addr", "guard", "default times"] {
             assert!(error.contains(part), "{part}: {error}");
@@ -193,8 +227,17 @@ mod tests {
     fn every_key_takes_its_own_default_and_has_help() {
         let help = read(&["--help"], &[]).unwrap_err();
         for key in KEYS {
-            assert!(help.contains(&format!("--{}", key.name.replace('_', "-"))), "{}", key.name);
-            assert_eq!((key.set)(&mut Config::default(), key.default), Ok(()), "{}", key.name);
+            assert!(
+                help.contains(&format!("--{}", key.name.replace('_', "-"))),
+                "{}",
+                key.name
+            );
+            assert_eq!(
+                (key.set)(&mut Config::default(), key.default),
+                Ok(()),
+                "{}",
+                key.name
+            );
         }
     }
 }

@@ -1,4 +1,7 @@
-//! The accept loop: our own, for the bound on connections, bounded buffers, and a stop that waits for requests.
+//! The accept loop: our own, for the bound on connections, bounded buffers, a bound on slow requests that costs
+//! nothing, and a stop that waits for requests.
+
+mod head;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +15,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use head::{Called, Noted, Progress};
+
 /// How much of a response may wait in memory for a peer that does not read. Besides, the kernel has its own buffer.
 const BUFFER_MAX: usize = 64 * 1024;
-/// How long a peer may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// HTTP/2 only: how often a silent peer is asked whether it lives, and how long it may take to say so.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -33,8 +36,6 @@ pub(crate) async fn serve(
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(BUFFER_MAX)
         .http2()
         .timer(TokioTimer::new())
@@ -50,12 +51,25 @@ pub(crate) async fn serve(
         };
         // What is pushed is small and must not wait for more.
         let _slower_if_refused = stream.set_nodelay(true);
+        let progress = Progress::new();
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let service = Called {
+            service,
+            progress: progress.clone(),
+        };
+        let stream = TokioIo::new(Noted {
+            stream,
+            progress: progress.clone(),
+        });
+        let connection = graceful.watch(builder.serve_connection(stream, service).into_owned());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
+            tokio::select! {
+                ended = connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "connection ended");
+                    }
+                }
+                () = slow_head(progress) => tracing::debug!("connection cut: the head of a request took too long"),
             }
             drop(permit);
         });
@@ -65,6 +79,16 @@ pub(crate) async fn serve(
     tokio::select! {
         () = graceful.shutdown() => tracing::info!(connections = open, "all connections have ended"),
         () = tokio::time::sleep(grace) => tracing::warn!("connections were cut at the end of the grace period"),
+    }
+}
+
+/// Resolves when the head of a request has taken too long.
+async fn slow_head(progress: Progress) {
+    loop {
+        tokio::time::sleep(head::TICK).await;
+        if progress.tick() {
+            return;
+        }
     }
 }
 
