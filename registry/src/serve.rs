@@ -29,7 +29,6 @@ pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// Everything that is served over HTTP.
-#[must_use]
 pub fn router(registry: &Registry) -> Router {
     Router::new()
         .merge(beatrix_native::router(registry.clone()))

@@ -27,4 +27,4 @@ pub use instance::{
 };
 pub use problem::Problem;
 pub use service::{Removal, ServiceDelta, ServiceList, ServiceSummary, ServiceView};
-pub use watch::{Ack, Hello, PING, SNAPSHOT, DELTA, HELLO};
+pub use watch::{Ack, DELTA, HELLO, Hello, PING, SNAPSHOT};

@@ -7,8 +7,8 @@ use std::fmt;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use beatrix_core::model::{Declared, DeclaredStatus, Lease};
 use beatrix_core::catalog::Refusal;
+use beatrix_core::model::{Declared, DeclaredStatus, Lease};
 use beatrix_engine::{Registry, WriteError};
 use beatrix_wire as wire;
 use beatrix_wire::problem::kind;
@@ -57,7 +57,9 @@ impl<'de> Visitor<'de> for LeasesVisitor {
         let mut leases = Leases::default();
         while let Some(LeaseText(lease)) = seq.next_element()? {
             if leases.leases.len() + leases.never.len() == LEASES_PER_REQUEST_MAX {
-                return Err(A::Error::custom(format_args!("more than {LEASES_PER_REQUEST_MAX} leases")));
+                return Err(A::Error::custom(format_args!(
+                    "more than {LEASES_PER_REQUEST_MAX} leases"
+                )));
             }
             match lease {
                 Ok(lease) => leases.leases.push(lease),
@@ -122,28 +124,46 @@ pub(crate) fn renew(
     registry: &Registry,
     body: &[u8],
 ) -> Result<(wire::BeatResponse, Vec<wire::StatusReport>)> {
-    let BeatsBody { cluster_id, leases: Leases { leases, never }, statuses } =
-        serde_json::from_slice(body).map_err(|error| invalid_body(&error, None))?;
+    let BeatsBody {
+        cluster_id,
+        leases: Leases { leases, never },
+        statuses,
+    } = serde_json::from_slice(body).map_err(|error| invalid_body(&error, None))?;
     if cluster_id != registry.config().cluster_id {
-        let detail = format!("this is cluster {}, not {cluster_id}", registry.config().cluster_id);
+        let detail = format!(
+            "this is cluster {}, not {cluster_id}",
+            registry.config().cluster_id
+        );
         return Err(Failure::new(StatusCode::CONFLICT, kind::WRONG_CLUSTER, detail)
             .about("cluster_id", "must be that of the registration"));
     }
     if statuses.len() > STATUSES_PER_REQUEST_MAX {
         let max = STATUSES_PER_REQUEST_MAX;
-        return Err(Failure::limit(StatusCode::BAD_REQUEST, "statuses_per_request_max", max));
+        return Err(Failure::limit(
+            StatusCode::BAD_REQUEST,
+            "statuses_per_request_max",
+            max,
+        ));
     }
     for report in &statuses {
         declared(report)?;
     }
     let mut unknown = never;
     let report = registry.beat(&leases, |position| unknown.push(leases[position].to_string()));
-    Ok((wire::BeatResponse { renewed: report.renewed as u64, unknown }, statuses))
+    Ok((
+        wire::BeatResponse {
+            renewed: report.renewed as u64,
+            unknown,
+        },
+        statuses,
+    ))
 }
 
 /// Returns whether the lease is known.
 async fn declare(registry: &Registry, report: &wire::StatusReport) -> Result<bool> {
-    let Some(lease) = Lease::parse_bytes(report.lease.as_bytes()) else { return Ok(false) };
+    let Some(lease) = Lease::parse_bytes(report.lease.as_bytes()) else {
+        return Ok(false);
+    };
     match registry.declare(lease, declared(report)?).await {
         Ok(_) => Ok(true),
         Err(WriteError::Refused(Refusal::UnknownLease)) => Ok(false),

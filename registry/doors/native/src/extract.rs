@@ -27,8 +27,12 @@ pub(crate) struct InstancePath {
 }
 
 fn path(rejection: &PathRejection) -> Failure {
-    Failure::new(StatusCode::BAD_REQUEST, kind::INVALID_VALUE, rejection.body_text())
-        .about("path", "must be percent-encoded UTF-8")
+    Failure::new(
+        StatusCode::BAD_REQUEST,
+        kind::INVALID_VALUE,
+        rejection.body_text(),
+    )
+    .about("path", "must be percent-encoded UTF-8")
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for ServicePath {
@@ -36,8 +40,14 @@ impl<S: Send + Sync> FromRequestParts<S> for ServicePath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let Path((namespace, group, name)) =
-            Path::<(String, String, String)>::from_request_parts(parts, state).await.map_err(|e| path(&e))?;
-        let service = ServiceRef { namespace: &namespace, group: &group, name: &name };
+            Path::<(String, String, String)>::from_request_parts(parts, state)
+                .await
+                .map_err(|e| path(&e))?;
+        let service = ServiceRef {
+            namespace: &namespace,
+            group: &group,
+            name: &name,
+        };
         Ok(Self(service.to_key()?))
     }
 }
@@ -50,12 +60,19 @@ impl<S: Send + Sync> FromRequestParts<S> for InstancePath {
             Path::<(String, String, String, String)>::from_request_parts(parts, state)
                 .await
                 .map_err(|e| path(&e))?;
-        let service = ServiceRef { namespace: &namespace, group: &group, name: &name };
+        let service = ServiceRef {
+            namespace: &namespace,
+            group: &group,
+            name: &name,
+        };
         let endpoint: Endpoint = instance.parse()?;
         if endpoint.port() == 0 {
             return Err(Invalid::new("port", "must be a number from 1 to 65535", "0").into());
         }
-        Ok(Self { service: service.to_key()?, endpoint })
+        Ok(Self {
+            service: service.to_key()?,
+            endpoint,
+        })
     }
 }
 
@@ -72,11 +89,17 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
             Err(BytesRejection::FailedToBufferBody(rejection))
                 if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE =>
             {
-                Err(Failure::limit(StatusCode::PAYLOAD_TOO_LARGE, "body_bytes_max", BODY_BYTES_MAX))
+                Err(Failure::limit(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "body_bytes_max",
+                    BODY_BYTES_MAX,
+                ))
             }
-            Err(rejection) => {
-                Err(Failure::new(StatusCode::BAD_REQUEST, kind::INVALID_BODY, rejection.body_text()))
-            }
+            Err(rejection) => Err(Failure::new(
+                StatusCode::BAD_REQUEST,
+                kind::INVALID_BODY,
+                rejection.body_text(),
+            )),
         }
     }
 }
@@ -102,7 +125,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             // "." is the whole, and "?" what was broken before it had a name.
             let field = error.path().to_string();
-            invalid_body(error.inner(), (!matches!(field.as_str(), "." | "?")).then_some(field))
+            invalid_body(
+                error.inner(),
+                (!matches!(field.as_str(), "." | "?")).then_some(field),
+            )
         })?;
         deserializer.end().map_err(|error| invalid_body(&error, None))?;
         Ok(Self(value))
@@ -111,7 +137,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
 pub(crate) fn invalid_body(error: &serde_json::Error, field: Option<String>) -> Failure {
     let failure = Failure::new(StatusCode::BAD_REQUEST, kind::INVALID_BODY, error.to_string());
-    let rule = if error.is_data() { "must be of the type that the API describes" } else { "must be JSON" };
+    let rule = if error.is_data() {
+        "must be of the type that the API describes"
+    } else {
+        "must be JSON"
+    };
     failure.about(field.unwrap_or_else(|| "body".into()), rule)
 }
 
@@ -127,7 +157,11 @@ impl<'a> Params<'a> {
         often: &[&'static str],
     ) -> Result<Self> {
         let mut params = Self(Vec::new());
-        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        for pair in query
+            .unwrap_or_default()
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+        {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name)?, decode(value)?);
             let known = |names: &[&'static str]| names.iter().copied().find(|known| *known == name);
@@ -151,12 +185,18 @@ impl<'a> Params<'a> {
     }
 
     pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(known, _)| *known == name).map(|(_, value)| &**value)
+        self.0
+            .iter()
+            .filter(move |(known, _)| *known == name)
+            .map(|(_, value)| &**value)
     }
 
     /// A parsed parameter, if it is given.
     pub(crate) fn parsed<T: FromStr<Err = Invalid>>(&self, name: &'static str) -> Result<Option<T>> {
-        let parse = |text: &str| text.parse().map_err(|invalid: Invalid| invalid.in_field(name).into());
+        let parse = |text: &str| {
+            text.parse()
+                .map_err(|invalid: Invalid| invalid.in_field(name).into())
+        };
         self.get(name).map(parse).transpose()
     }
 
@@ -166,9 +206,15 @@ impl<'a> Params<'a> {
         name: &'static str,
         range: std::ops::RangeInclusive<u64>,
     ) -> Result<Option<u64>> {
-        let Some(text) = self.get(name) else { return Ok(None) };
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        match text.parse().ok().filter(|number| digits && range.contains(number)) {
+        match text
+            .parse()
+            .ok()
+            .filter(|number| digits && range.contains(number))
+        {
             Some(number) => Ok(Some(number)),
             None => {
                 let rule = format!("must be a number from {} to {}", range.start(), range.end());
@@ -189,12 +235,20 @@ impl<'a> Params<'a> {
 }
 
 fn decode(text: &str) -> Result<Cow<'_, str>> {
-    let spaced: Cow<'_, str> = if text.contains('+') { text.replace('+', " ").into() } else { text.into() };
+    let spaced: Cow<'_, str> = if text.contains('+') {
+        text.replace('+', " ").into()
+    } else {
+        text.into()
+    };
     let invalid = |_| Failure::from(Invalid::new("query", "must be percent-encoded UTF-8", text));
     match spaced {
-        Cow::Borrowed(text) => percent_encoding::percent_decode_str(text).decode_utf8().map_err(invalid),
+        Cow::Borrowed(text) => percent_encoding::percent_decode_str(text)
+            .decode_utf8()
+            .map_err(invalid),
         Cow::Owned(text) => {
-            let decoded = percent_encoding::percent_decode_str(&text).decode_utf8().map_err(invalid)?;
+            let decoded = percent_encoding::percent_decode_str(&text)
+                .decode_utf8()
+                .map_err(invalid)?;
             Ok(Cow::Owned(decoded.into_owned()))
         }
     }

@@ -26,7 +26,9 @@ pub(crate) async fn events(
     RawQuery(query): RawQuery,
 ) -> Result<axum::Json<wire::EventsPage>> {
     let params = Params::parse(query.as_deref(), &["after", "limit", "service"], &[])?;
-    let limit = params.number("limit", 1..=EVENTS_LIMIT_MAX as u64)?.unwrap_or(100);
+    let limit = params
+        .number("limit", 1..=EVENTS_LIMIT_MAX as u64)?
+        .unwrap_or(100);
     let page = registry.events(&EventsQuery {
         after: Revision(params.number("after", 0..=u64::MAX)?.unwrap_or(0)),
         service: params.parsed::<ServiceKey>("service")?,

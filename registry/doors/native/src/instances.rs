@@ -8,8 +8,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use beatrix_core::catalog::Refusal;
 use beatrix_core::model::{
-    Cluster, Endpoint, Health, Invalid, Liveness, Locality, Metadata, OperatorPatch, Registration, ServiceKey,
-    Timings, Weight,
+    Cluster, Endpoint, Health, Invalid, Liveness, Locality, Metadata, OperatorPatch, Registration,
+    ServiceKey, Timings, Weight,
 };
 use beatrix_engine::{Registry, Written};
 use beatrix_wire as wire;
@@ -44,8 +44,14 @@ pub(crate) async fn register(
     Json(request): Json<wire::RegisterRequest>,
 ) -> Result<(StatusCode, axum::Json<wire::RegisterResponse>)> {
     let registration = registration(request, registry.config().timings)?;
-    let registered = registry.register(service, endpoint, registration, Health::Healthy).await?;
-    let status = if registered.changed { StatusCode::CREATED } else { StatusCode::OK };
+    let registered = registry
+        .register(service, endpoint, registration, Health::Healthy)
+        .await?;
+    let status = if registered.changed {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     let response = wire::RegisterResponse {
         lease: registered.timings.map(|_| registered.lease.to_string()),
         beat_interval_ms: registered.timings.map(|timings| ms(timings.interval())),
@@ -69,13 +75,15 @@ fn registration(
     let liveness = match request.liveness {
         None => Liveness::Beat(defaults),
         Some(wire::Liveness::Static {}) => Liveness::Static,
-        Some(wire::Liveness::Beat { interval_ms, unhealthy_after_ms, remove_after_ms }) => {
-            Liveness::Beat(Timings::new(
-                time(interval_ms, defaults.interval()),
-                time(unhealthy_after_ms, defaults.unhealthy_after()),
-                time(remove_after_ms, defaults.remove_after()),
-            )?)
-        }
+        Some(wire::Liveness::Beat {
+            interval_ms,
+            unhealthy_after_ms,
+            remove_after_ms,
+        }) => Liveness::Beat(Timings::new(
+            time(interval_ms, defaults.interval()),
+            time(unhealthy_after_ms, defaults.unhealthy_after()),
+            time(remove_after_ms, defaults.remove_after()),
+        )?),
     };
     let locality = Locality::new(
         request.region.as_deref().unwrap_or_default(),
@@ -151,7 +159,11 @@ fn shown(registry: &Registry, service: ServiceKey, endpoint: Endpoint) -> Result
 }
 
 pub(crate) fn json(body: bytes::Bytes) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+    (
+        [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+        body,
+    )
+        .into_response()
 }
 
 /// Changes the operator's layer of an instance. It lies over what the client registers and survives its
@@ -224,7 +236,9 @@ pub(crate) async fn drain(
         let rule = "must be from 0 to 300000";
         return Err(Invalid::new("deadline_ms", rule, &deadline_ms.to_string()).into());
     }
-    let drained = registry.drain(service, endpoint, Duration::from_millis(deadline_ms)).await?;
+    let drained = registry
+        .drain(service, endpoint, Duration::from_millis(deadline_ms))
+        .await?;
     Ok(axum::Json(wire::DrainResponse {
         epoch: registry.epoch().to_string(),
         revision: drained.revision.0,

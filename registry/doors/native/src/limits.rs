@@ -54,18 +54,50 @@ pub(crate) fn in_use(config: &EngineConfig, status: &Status) -> BTreeMap<String,
         ("statuses_per_request_max", number(STATUSES_PER_REQUEST_MAX), None),
         ("metadata_entries_max", number(METADATA_ENTRIES_MAX), None),
         ("metadata_bytes_max", number(METADATA_BYTES_MAX), None),
-        ("instances_max", number(config.catalog.instances_max), Some(status.instances)),
-        ("instances_per_service_max", number(config.catalog.instances_per_service_max), None),
-        ("services_max", number(config.catalog.services_max), Some(status.services)),
-        ("subscribers_max", number(config.subscribers_max), Some(status.subscribers)),
-        ("services_per_subscriber_max", number(config.services_per_subscriber_max), None),
-        ("change_log_max", number(config.catalog.change_log_max), Some(status.changes_held)),
+        (
+            "instances_max",
+            number(config.catalog.instances_max),
+            Some(status.instances),
+        ),
+        (
+            "instances_per_service_max",
+            number(config.catalog.instances_per_service_max),
+            None,
+        ),
+        (
+            "services_max",
+            number(config.catalog.services_max),
+            Some(status.services),
+        ),
+        (
+            "subscribers_max",
+            number(config.subscribers_max),
+            Some(status.subscribers),
+        ),
+        (
+            "services_per_subscriber_max",
+            number(config.services_per_subscriber_max),
+            None,
+        ),
+        (
+            "change_log_max",
+            number(config.catalog.change_log_max),
+            Some(status.changes_held),
+        ),
         ("page_size_max", number(PAGE_SIZE_MAX), None),
         ("events_limit_max", number(EVENTS_LIMIT_MAX), None),
         ("wait_ms_max", WAIT_MS_MAX, None),
         ("drain_deadline_ms_max", DRAIN_DEADLINE_MS_MAX, None),
     ]
     .into_iter()
-    .map(|(name, limit, used)| (name.to_owned(), LimitUse { limit, used: used.map(number) }))
+    .map(|(name, limit, used)| {
+        (
+            name.to_owned(),
+            LimitUse {
+                limit,
+                used: used.map(number),
+            },
+        )
+    })
     .collect()
 }

@@ -27,7 +27,12 @@ struct Document;
 
 pub(crate) fn router() -> OpenApiRouter<Registry> {
     OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(instances::register, instances::deregister, instances::get, instances::operate))
+        .routes(routes!(
+            instances::register,
+            instances::deregister,
+            instances::get,
+            instances::operate
+        ))
         .routes(routes!(instances::clear_operator))
         .routes(routes!(instances::drain))
         .routes(routes!(beats::beat))
@@ -49,5 +54,8 @@ pub(crate) fn serve(router: Router, document: utoipa::openapi::OpenApi) -> Route
 /// Adds the document.
 #[cfg(not(feature = "swagger-ui"))]
 pub(crate) fn serve(router: Router, document: utoipa::openapi::OpenApi) -> Router {
-    router.route("/api/openapi.json", axum::routing::get(move || async move { axum::Json(document) }))
+    router.route(
+        "/api/openapi.json",
+        axum::routing::get(move || async move { axum::Json(document) }),
+    )
 }

@@ -37,8 +37,12 @@ impl Failure {
 
     /// A limit of this API is exceeded.
     pub(crate) fn limit(status: StatusCode, name: &str, max: usize) -> Self {
-        Self::new(status, kind::LIMIT_EXCEEDED, format!("limit {name} of {max} is exceeded"))
-            .about(name, format!("must be at most {max}"))
+        Self::new(
+            status,
+            kind::LIMIT_EXCEEDED,
+            format!("limit {name} of {max} is exceeded"),
+        )
+        .about(name, format!("must be at most {max}"))
     }
 }
 
@@ -86,9 +90,8 @@ impl From<Refusal> for Failure {
             Refusal::InstanceNotFound(..) | Refusal::UnknownLease => {
                 Self::new(StatusCode::NOT_FOUND, kind::INSTANCE_NOT_FOUND, detail)
             }
-            Refusal::LeaseMismatch(..) => {
-                Self::new(StatusCode::CONFLICT, kind::LEASE_MISMATCH, detail).about("lease", "must be the current one")
-            }
+            Refusal::LeaseMismatch(..) => Self::new(StatusCode::CONFLICT, kind::LEASE_MISMATCH, detail)
+                .about("lease", "must be the current one"),
             Refusal::Limit { limit, max } => Self::limit(StatusCode::TOO_MANY_REQUESTS, limit, max),
             Refusal::Invalid(invalid) => invalid.into(),
         }
@@ -119,7 +122,11 @@ impl IntoResponse for Failure {
 }
 
 pub(crate) async fn not_found(uri: axum::http::Uri) -> Failure {
-    Failure::new(StatusCode::NOT_FOUND, kind::NOT_FOUND, format!("no path {}", uri.path()))
+    Failure::new(
+        StatusCode::NOT_FOUND,
+        kind::NOT_FOUND,
+        format!("no path {}", uri.path()),
+    )
 }
 
 pub(crate) async fn method_not_allowed(method: axum::http::Method, uri: axum::http::Uri) -> Failure {

@@ -61,7 +61,12 @@ impl Serialize for LayerJson<'_> {
 
 impl Serialize for InstanceJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Member { endpoint, state, record, .. } = self.0;
+        let Member {
+            endpoint,
+            state,
+            record,
+            ..
+        } = self.0;
         let registration = &record.registration;
         let health = match state.health {
             Health::Healthy => "healthy",
@@ -84,7 +89,11 @@ impl Serialize for InstanceJson<'_> {
         json.serialize_field("health", health)?;
         json.serialize_field("serving", &self.0.serving())?;
         json.serialize_field("reason", state.reason.as_str())?;
-        if let Some(text) = record.declared.as_ref().and_then(|declared| declared.reason.as_deref()) {
+        if let Some(text) = record
+            .declared
+            .as_ref()
+            .and_then(|declared| declared.reason.as_deref())
+        {
             json.serialize_field("reason_text", text)?;
         }
         if state.suspect {
@@ -198,7 +207,13 @@ pub(crate) fn event(update: &Update) -> Bytes {
             }
             UpdateKind::Delta { from, delta } => {
                 text.extend_from_slice(format!("event: {DELTA}\ndata: ").as_bytes());
-                write_head(&mut text, &update.key, update.to.epoch, Some(from.0), update.to.revision.0);
+                write_head(
+                    &mut text,
+                    &update.key,
+                    update.to.epoch,
+                    Some(from.0),
+                    update.to.revision.0,
+                );
                 text.extend_from_slice(b",\"complete\":");
                 write(&mut text, &update.complete);
                 text.extend_from_slice(b",\"upserted\":[");
@@ -233,7 +248,9 @@ pub(crate) fn event_end(id: impl Display) -> Bytes {
 
 /// A whole event whose id is the state that it leads to: for subscribers of one service, who all get these bytes.
 pub(crate) fn whole_event(update: &Update) -> Bytes {
-    update.renders().get(NATIVE_EVENT, || [event(update), event_end(update.to)].concat().into())
+    update.renders().get(NATIVE_EVENT, || {
+        [event(update), event_end(update.to)].concat().into()
+    })
 }
 
 /// An event that is not about a service.

@@ -35,12 +35,18 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<axum::Json<wire::ServiceList>> {
     let Path(namespace) = namespace.map_err(|rejection| {
-        Failure::from(Invalid::new("path", "must be percent-encoded UTF-8", &rejection.body_text()))
+        Failure::from(Invalid::new(
+            "path",
+            "must be percent-encoded UTF-8",
+            &rejection.body_text(),
+        ))
     })?;
     Namespace::check(&namespace)?;
     let params = Params::parse(query.as_deref(), &["page", "page_size", "search", "group"], &[])?;
     let page = params.number("page", 1..=u64::from(u32::MAX))?.unwrap_or(1);
-    let page_size = params.number("page_size", 1..=PAGE_SIZE_MAX as u64)?.unwrap_or(100);
+    let page_size = params
+        .number("page_size", 1..=PAGE_SIZE_MAX as u64)?
+        .unwrap_or(100);
     let found = registry.directory(DirectoryQuery {
         namespace: &namespace,
         group: params.get("group"),
@@ -59,7 +65,12 @@ pub(crate) async fn list(
         revision: summary.revision.0,
     });
     let services = services.collect();
-    Ok(axum::Json(wire::ServiceList { total: found.total as u64, page, page_size, services }))
+    Ok(axum::Json(wire::ServiceList {
+        total: found.total as u64,
+        page,
+        page_size,
+        services,
+    }))
 }
 
 /// The namespaces that have services, with how many each has.
@@ -71,7 +82,11 @@ pub(crate) async fn namespaces(
     State(registry): State<Registry>,
 ) -> axum::Json<std::collections::BTreeMap<String, u64>> {
     let namespaces = registry.namespaces().into_iter();
-    axum::Json(namespaces.map(|(namespace, count)| (namespace.to_string(), count as u64)).collect())
+    axum::Json(
+        namespaces
+            .map(|(namespace, count)| (namespace.to_string(), count as u64))
+            .collect(),
+    )
 }
 
 /// Which instances of a service to show.
@@ -93,13 +108,20 @@ impl Filter {
         Ok(Self {
             healthy: params.flag("healthy")?,
             serving: params.flag("serving")?,
-            clusters: params.all("cluster").flat_map(|list| list.split(',')).map(str::to_owned).collect(),
+            clusters: params
+                .all("cluster")
+                .flat_map(|list| list.split(','))
+                .map(str::to_owned)
+                .collect(),
             metadata: metadata.collect::<Result<_>>()?,
         })
     }
 
     fn is_empty(&self) -> bool {
-        self.healthy.is_none() && self.serving.is_none() && self.clusters.is_empty() && self.metadata.is_empty()
+        self.healthy.is_none()
+            && self.serving.is_none()
+            && self.clusters.is_empty()
+            && self.metadata.is_empty()
     }
 
     fn wants(&self, member: &Member) -> bool {
@@ -107,8 +129,14 @@ impl Filter {
         self.healthy.is_none_or(|healthy| member.healthy() == healthy)
             && self.serving.is_none_or(|serving| member.serving() == serving)
             && (self.clusters.is_empty()
-                || self.clusters.iter().any(|cluster| record.cluster().as_str() == cluster))
-            && self.metadata.iter().all(|(key, value)| record.metadata().get(key) == Some(value))
+                || self
+                    .clusters
+                    .iter()
+                    .any(|cluster| record.cluster().as_str() == cluster))
+            && self
+                .metadata
+                .iter()
+                .all(|(key, value)| record.metadata().get(key) == Some(value))
     }
 }
 
@@ -153,7 +181,12 @@ pub(crate) async fn get(
             return Ok(not_modified(after));
         }
     } else if wait_ms.is_some() {
-        return Err(Invalid::new("wait_ms", "must come with after", &wait_ms.unwrap_or(0).to_string()).into());
+        return Err(Invalid::new(
+            "wait_ms",
+            "must come with after",
+            &wait_ms.unwrap_or(0).to_string(),
+        )
+        .into());
     }
     let Some(view) = registry.view(service.borrowed()) else {
         return Err(Refusal::ServiceNotFound(service).into());
@@ -166,7 +199,11 @@ pub(crate) async fn get(
 }
 
 fn shown(view: &View, filter: &Filter) -> bytes::Bytes {
-    if filter.is_empty() { render::view(view) } else { render::filtered_view(view, |m| filter.wants(m)) }
+    if filter.is_empty() {
+        render::view(view)
+    } else {
+        render::filtered_view(view, |m| filter.wants(m))
+    }
 }
 
 /// Waits until the service is past `after`; false if it is not at the end of the wait.
@@ -176,11 +213,19 @@ async fn changed_within(
     after: Revision,
     wait: Duration,
 ) -> Result<bool> {
-    let past = || registry.revision_of(service.borrowed()).is_some_and(|revision| revision > after);
+    let past = || {
+        registry
+            .revision_of(service.borrowed())
+            .is_some_and(|revision| revision > after)
+    };
     if past() || wait.is_zero() {
         return Ok(past());
     }
-    let wish = Subscribe { services: vec![service.clone()], since: Some(after), ..Subscribe::default() };
+    let wish = Subscribe {
+        services: vec![service.clone()],
+        since: Some(after),
+        ..Subscribe::default()
+    };
     let mut subscription = registry.hub().subscribe(wish)?;
     let changed = async {
         // A service that is not there is told as an empty snapshot first, which is no news.

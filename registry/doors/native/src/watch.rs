@@ -62,7 +62,11 @@ pub(crate) async fn watch(
         services.push(service);
         if services.len() > registry.config().services_per_subscriber_max {
             let max = registry.config().services_per_subscriber_max;
-            return Err(Failure::limit(StatusCode::TOO_MANY_REQUESTS, "services_per_subscriber_max", max));
+            return Err(Failure::limit(
+                StatusCode::TOO_MANY_REQUESTS,
+                "services_per_subscriber_max",
+                max,
+            ));
         }
     }
     if services.is_empty() {
@@ -70,11 +74,21 @@ pub(crate) async fn watch(
     }
     let name = params.get("name").unwrap_or_default();
     if name.len() > NAME_LEN_MAX || name.chars().any(char::is_control) {
-        return Err(Invalid::new("name", "must be at most 128 bytes without control characters", name).into());
+        return Err(Invalid::new(
+            "name",
+            "must be at most 128 bytes without control characters",
+            name,
+        )
+        .into());
     }
     let (since, resumed, not_resumed) = resume(&registry, &headers)?;
     let acks = params.flag("acks")?.unwrap_or(false);
-    let wish = Subscribe { services, name: name.to_owned(), acks, since };
+    let wish = Subscribe {
+        services,
+        name: name.to_owned(),
+        acks,
+        since,
+    };
     let subscription = registry.hub().subscribe(wish)?;
 
     let hello = wire::Hello {
@@ -84,7 +98,10 @@ pub(crate) async fn watch(
         resumed,
         not_resumed,
     };
-    let known = Version { epoch: registry.epoch(), revision: since.unwrap_or(Revision::ZERO) };
+    let known = Version {
+        epoch: registry.epoch(),
+        revision: since.unwrap_or(Revision::ZERO),
+    };
     let events = Events {
         epoch: registry.epoch(),
         subscription,
@@ -94,23 +111,30 @@ pub(crate) async fn watch(
         stopping: Box::pin(registry.stopping()),
     };
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/event-stream"),
+        ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         // NGINX would hold events back.
-        (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+        (
+            header::HeaderName::from_static("x-accel-buffering"),
+            HeaderValue::from_static("no"),
+        ),
     ];
     Ok((headers, Body::new(events)).into_response())
 }
 
 /// Where to go on. A token that cannot be used is no error, since it comes from a stream that was cut: the subscriber
 /// is told so, and gets the whole. What no registry can have given is an error.
-fn resume(
-    registry: &Registry,
-    headers: &HeaderMap,
-) -> Result<(Option<Revision>, bool, Option<String>)> {
-    let Some(token) = headers.get("last-event-id") else { return Ok((None, false, None)) };
+fn resume(registry: &Registry, headers: &HeaderMap) -> Result<(Option<Revision>, bool, Option<String>)> {
+    let Some(token) = headers.get("last-event-id") else {
+        return Ok((None, false, None));
+    };
     let text = String::from_utf8_lossy(token.as_bytes());
-    let token: Version = text.parse().map_err(|invalid: Invalid| invalid.in_field("Last-Event-ID"))?;
+    let token: Version = text
+        .parse()
+        .map_err(|invalid: Invalid| invalid.in_field("Last-Event-ID"))?;
     let newest = registry.version();
     let why = if token.epoch != newest.epoch {
         "the id is of another epoch"
@@ -146,13 +170,20 @@ impl Events {
             }
             Resume::Revision(revision) => {
                 let before = render::event_end(self.known);
-                self.known = Version { epoch: self.epoch, revision: revision.max(self.known.revision) };
+                self.known = Version {
+                    epoch: self.epoch,
+                    revision: revision.max(self.known.revision),
+                };
                 let after = render::event_end(self.known);
                 let last = batch.updates.len() - 1;
                 for (place, update) in batch.updates.iter().enumerate() {
                     self.ready.push_back(render::event(update));
                     // Only with the last one does the subscriber know everything up to there.
-                    self.ready.push_back(if place == last { after.clone() } else { before.clone() });
+                    self.ready.push_back(if place == last {
+                        after.clone()
+                    } else {
+                        before.clone()
+                    });
                 }
             }
         }
@@ -194,7 +225,10 @@ pub(crate) async fn acknowledge(
     subscriber: std::result::Result<Path<String>, axum::extract::rejection::PathRejection>,
     Json(ack): Json<wire::Ack>,
 ) -> Result<StatusCode> {
-    let up_to: Version = ack.id.parse().map_err(|invalid: Invalid| invalid.in_field("id"))?;
+    let up_to: Version = ack
+        .id
+        .parse()
+        .map_err(|invalid: Invalid| invalid.in_field("id"))?;
     if up_to.epoch != registry.epoch() {
         return Err(Invalid::new("id", "must be of this registry's epoch", &ack.id).into());
     }
@@ -203,6 +237,10 @@ pub(crate) async fn acknowledge(
         Ok(StatusCode::NO_CONTENT)
     } else {
         let detail = "no stream that is open has this name";
-        Err(Failure::new(StatusCode::NOT_FOUND, kind::SUBSCRIBER_NOT_FOUND, detail))
+        Err(Failure::new(
+            StatusCode::NOT_FOUND,
+            kind::SUBSCRIBER_NOT_FOUND,
+            detail,
+        ))
     }
 }

@@ -22,21 +22,51 @@ async fn bad_bodies_name_field_and_rule_and_change_nothing() {
         (json!({"wieght": 1}).to_string(), "invalid-body", "wieght"),
         (json!({"enabled": 1}).to_string(), "invalid-body", "enabled"),
         (json!({"cluster": ""}).to_string(), "invalid-value", "cluster"),
-        (json!({"metadata": {"k": 1}}).to_string(), "invalid-body", "metadata.k"),
-        (json!({"metadata": {"": "v"}}).to_string(), "invalid-value", "metadata"),
-        (json!({"metadata": metadata}).to_string(), "invalid-value", "metadata"),
-        (json!({"metadata": {"k": "v".repeat(20_000)}}).to_string(), "invalid-value", "metadata"),
+        (
+            json!({"metadata": {"k": 1}}).to_string(),
+            "invalid-body",
+            "metadata.k",
+        ),
+        (
+            json!({"metadata": {"": "v"}}).to_string(),
+            "invalid-value",
+            "metadata",
+        ),
+        (
+            json!({"metadata": metadata}).to_string(),
+            "invalid-value",
+            "metadata",
+        ),
+        (
+            json!({"metadata": {"k": "v".repeat(20_000)}}).to_string(),
+            "invalid-value",
+            "metadata",
+        ),
         (json!({"zone": "a"}).to_string(), "invalid-value", "zone"),
-        (json!({"incarnation": "a b"}).to_string(), "invalid-value", "incarnation"),
-        (json!({"liveness": {"type": "magic"}}).to_string(), "invalid-body", "liveness.type"),
-        (json!({"liveness": {"type": "beat", "interval_ms": 0}}).to_string(), "invalid-value", "interval_ms"),
+        (
+            json!({"incarnation": "a b"}).to_string(),
+            "invalid-value",
+            "incarnation",
+        ),
+        (
+            json!({"liveness": {"type": "magic"}}).to_string(),
+            "invalid-body",
+            "liveness.type",
+        ),
+        (
+            json!({"liveness": {"type": "beat", "interval_ms": 0}}).to_string(),
+            "invalid-value",
+            "interval_ms",
+        ),
         (
             json!({"liveness": {"type": "beat", "unhealthy_after_ms": 10}}).to_string(),
             "invalid-value",
             "unhealthy_after_ms",
         ),
     ] {
-        let answer = door.call("PUT", &format!("{SERVICE}/instances/10.0.0.1:80"), body.clone()).await;
+        let answer = door
+            .call("PUT", &format!("{SERVICE}/instances/10.0.0.1:80"), body.clone())
+            .await;
         let problem = answer.problem(400, kind);
         assert!(problem.rule.is_some() && !problem.detail.is_empty(), "{body}");
         // Where serde cannot name the inner field it names the outer one.
@@ -109,7 +139,10 @@ async fn bad_parameters_are_named() {
         let problem = door.get(&path).await.problem(400, "invalid-value");
         assert_eq!(problem.field.as_deref(), Some(field), "{path}");
     }
-    let garbage = Request::builder().uri(watch).header("last-event-id", "garbage").body(Body::empty());
+    let garbage = Request::builder()
+        .uri(watch)
+        .header("last-event-id", "garbage")
+        .body(Body::empty());
     let problem = door.send(garbage.unwrap()).await.problem(400, "invalid-value");
     assert_eq!(problem.field.as_deref(), Some("Last-Event-ID"));
 }
@@ -121,9 +154,21 @@ async fn bad_batches_renew_nothing() {
     for (body, status, kind) in [
         ("{".to_owned(), 400, "invalid-body"),
         (json!({"leases": []}).to_string(), 400, "invalid-body"),
-        (json!({"cluster_id": "beatrix", "leases": [1]}).to_string(), 400, "invalid-body"),
-        (json!({"cluster_id": "beatrix", "leases": many}).to_string(), 400, "invalid-body"),
-        (json!({"cluster_id": "beatrix", "lease": []}).to_string(), 400, "invalid-body"),
+        (
+            json!({"cluster_id": "beatrix", "leases": [1]}).to_string(),
+            400,
+            "invalid-body",
+        ),
+        (
+            json!({"cluster_id": "beatrix", "leases": many}).to_string(),
+            400,
+            "invalid-body",
+        ),
+        (
+            json!({"cluster_id": "beatrix", "lease": []}).to_string(),
+            400,
+            "invalid-body",
+        ),
         (
             json!({"cluster_id": "beatrix", "statuses": [{"lease": "x", "status": "great"}]}).to_string(),
             400,
@@ -137,7 +182,9 @@ async fn bad_batches_renew_nothing() {
             "invalid-value",
         ),
     ] {
-        door.call("POST", "/api/v1/beats", body).await.problem(status, kind);
+        door.call("POST", "/api/v1/beats", body)
+            .await
+            .problem(status, kind);
     }
     let full = json!({"cluster_id": "beatrix", "leases": vec!["0123456789abcdef"; 50_000]}).to_string();
     assert_eq!(door.call("POST", "/api/v1/beats", full).await.status, 200);
@@ -147,8 +194,14 @@ async fn bad_batches_renew_nothing() {
 async fn a_body_over_the_limit_is_refused() {
     let door = Door::open().await;
     let body = "x".repeat(2 * 1024 * 1024);
-    for (method, path) in [("PUT", format!("{SERVICE}/instances/10.0.0.1:80")), ("POST", "/api/v1/beats".into())] {
-        let problem = door.call(method, &path, body.clone()).await.problem(413, "limit-exceeded");
+    for (method, path) in [
+        ("PUT", format!("{SERVICE}/instances/10.0.0.1:80")),
+        ("POST", "/api/v1/beats".into()),
+    ] {
+        let problem = door
+            .call(method, &path, body.clone())
+            .await
+            .problem(413, "limit-exceeded");
         assert_eq!(problem.field.as_deref(), Some("body_bytes_max"));
     }
 }
@@ -157,32 +210,56 @@ async fn a_body_over_the_limit_is_refused() {
 async fn unknown_paths_and_methods_are_problems_too() {
     let door = Door::open().await;
     door.get("/api/v1/nothing").await.problem(404, "not-found");
-    door.call("POST", SERVICE, "").await.problem(405, "method-not-allowed");
+    door.call("POST", SERVICE, "")
+        .await
+        .problem(405, "method-not-allowed");
     let operate = format!("{SERVICE}/instances/10.0.0.1:80");
-    door.call("PATCH", &operate, "{}").await.problem(404, "service-not-found");
+    door.call("PATCH", &operate, "{}")
+        .await
+        .problem(404, "service-not-found");
     door.register("10.0.0.2:80").await;
-    door.call("PATCH", &operate, "{\"weight\": -1}").await.problem(400, "invalid-value");
-    door.call("PATCH", &operate, "{}").await.problem(404, "instance-not-found");
-    door.call("DELETE", &format!("{operate}/operator"), "").await.problem(404, "instance-not-found");
-    door.call("DELETE", &format!("{operate}?lease=x"), "").await.problem(400, "invalid-value");
+    door.call("PATCH", &operate, "{\"weight\": -1}")
+        .await
+        .problem(400, "invalid-value");
+    door.call("PATCH", &operate, "{}")
+        .await
+        .problem(404, "instance-not-found");
+    door.call("DELETE", &format!("{operate}/operator"), "")
+        .await
+        .problem(404, "instance-not-found");
+    door.call("DELETE", &format!("{operate}?lease=x"), "")
+        .await
+        .problem(400, "invalid-value");
 }
 
 #[tokio::test(start_paused = true)]
 async fn limits_are_told_with_their_name() {
-    let mut config = beatrix_engine::EngineConfig { subscribers_max: 1, ..Default::default() };
+    let mut config = beatrix_engine::EngineConfig {
+        subscribers_max: 1,
+        ..Default::default()
+    };
     config.catalog.instances_per_service_max = 2;
     config.services_per_subscriber_max = 1;
     let door = Door::with(config).await;
     door.register("10.0.0.1:80").await;
     door.register("10.0.0.2:80").await;
     let third = format!("{SERVICE}/instances/10.0.0.3:80");
-    let problem = door.call("PUT", &third, "{}").await.problem(429, "limit-exceeded");
+    let problem = door
+        .call("PUT", &third, "{}")
+        .await
+        .problem(429, "limit-exceeded");
     assert_eq!(problem.field.as_deref(), Some("instances_per_service_max"));
-    assert!(!door.register_with("10.0.0.1:80", json!({})).await.changed, "one that is there may register again");
+    assert!(
+        !door.register_with("10.0.0.1:80", json!({})).await.changed,
+        "one that is there may register again"
+    );
     let two = "/api/v1/watch?service=n/g/a&service=n/g/b";
     let problem = door.get(two).await.problem(429, "limit-exceeded");
     assert_eq!(problem.field.as_deref(), Some("services_per_subscriber_max"));
     let _open = door.watch("service=n/g/a", None).await;
-    let problem = door.get("/api/v1/watch?service=n/g/a").await.problem(429, "limit-exceeded");
+    let problem = door
+        .get("/api/v1/watch?service=n/g/a")
+        .await
+        .problem(429, "limit-exceeded");
     assert_eq!(problem.field.as_deref(), Some("subscribers_max"));
 }

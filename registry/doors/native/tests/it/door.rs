@@ -36,7 +36,12 @@ impl Answer {
     /// Asserts a problem of this status and kind; returns it.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, kind: &str) -> wire::Problem {
-        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(
+            self.status.as_u16(),
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
         assert_eq!(self.headers["content-type"], "application/problem+json");
         let problem: wire::Problem = self.json();
         assert_eq!(problem.kind, format!("urn:beatrix:problem:{kind}"), "{problem:?}");
@@ -66,11 +71,22 @@ impl Door {
         let response = self.response(request).await;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        Answer { status, headers, body }
+        Answer {
+            status,
+            headers,
+            body,
+        }
     }
 
     pub(crate) async fn call(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
-        self.send(Request::builder().method(method).uri(path).body(body.into()).unwrap()).await
+        self.send(
+            Request::builder()
+                .method(method)
+                .uri(path)
+                .body(body.into())
+                .unwrap(),
+        )
+        .await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -78,8 +94,18 @@ impl Door {
     }
 
     pub(crate) async fn register_with(&self, instance: &str, body: Value) -> wire::RegisterResponse {
-        let answer = self.call("PUT", &format!("{SERVICE}/instances/{instance}"), body.to_string()).await;
-        assert!(answer.status.is_success(), "{}", String::from_utf8_lossy(&answer.body));
+        let answer = self
+            .call(
+                "PUT",
+                &format!("{SERVICE}/instances/{instance}"),
+                body.to_string(),
+            )
+            .await;
+        assert!(
+            answer.status.is_success(),
+            "{}",
+            String::from_utf8_lossy(&answer.body)
+        );
         answer.json()
     }
 
@@ -115,7 +141,10 @@ impl Door {
         let response = self.response(request.body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Stream { body: response.into_body(), text: String::new() }
+        Stream {
+            body: response.into_body(),
+            text: String::new(),
+        }
     }
 }
 
@@ -152,15 +181,21 @@ impl Stream {
                 let field = |name: &str| {
                     let prefix = format!("{name}: ");
                     let line = event.lines().find_map(|line| line.strip_prefix(&prefix));
-                    line.unwrap_or_else(|| panic!("no {name} in {event:?}")).to_owned()
+                    line.unwrap_or_else(|| panic!("no {name} in {event:?}"))
+                        .to_owned()
                 };
                 let data = serde_json::from_str(&field("data")).unwrap();
-                let event = Event { name: field("event"), id: field("id"), data };
+                let event = Event {
+                    name: field("event"),
+                    id: field("id"),
+                    data,
+                };
                 self.text = rest.to_owned();
                 return Some(event);
             }
             let frame = self.body.frame().await?.unwrap();
-            self.text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+            self.text
+                .push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
         }
     }
 

@@ -1,5 +1,10 @@
 //! The native API from outside: requests in, responses out, over the router that the server serves.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests may; clippy sees only #[test] functions as tests"
+)]
+
 mod bad_input;
 mod door;
 mod instances;

@@ -18,15 +18,30 @@ async fn services_are_listed_in_pages_and_searched() {
         assert_eq!(door.call("PUT", &path, "{}").await.status, 201);
     }
     door.register("10.0.0.1:80").await;
-    let page: wire::ServiceList =
-        door.get("/api/v1/namespaces/shop/services?page=2&page_size=3").await.json();
+    let page: wire::ServiceList = door
+        .get("/api/v1/namespaces/shop/services?page=2&page_size=3")
+        .await
+        .json();
     assert_eq!((page.total, page.services.len()), (4, 1));
     assert_eq!(page.services[0].service, "payments");
-    let found: wire::ServiceList =
-        door.get("/api/v1/namespaces/shop/services?search=order&group=g.1").await.json();
-    let names: Vec<_> = found.services.iter().map(|service| service.service.as_str()).collect();
+    let found: wire::ServiceList = door
+        .get("/api/v1/namespaces/shop/services?search=order&group=g.1")
+        .await
+        .json();
+    let names: Vec<_> = found
+        .services
+        .iter()
+        .map(|service| service.service.as_str())
+        .collect();
     assert_eq!(names, ["order-history", "orders"]);
-    assert_eq!((found.services[0].instances, found.services[0].healthy, found.services[0].serving), (1, 1, 1));
+    assert_eq!(
+        (
+            found.services[0].instances,
+            found.services[0].healthy,
+            found.services[0].serving
+        ),
+        (1, 1, 1)
+    );
     let none: wire::ServiceList = door.get("/api/v1/namespaces/nowhere/services").await.json();
     assert_eq!(none.total, 0);
     let namespaces: Value = door.get("/api/v1/namespaces").await.json();
@@ -38,12 +53,21 @@ async fn services_are_listed_in_pages_and_searched() {
 #[tokio::test(start_paused = true)]
 async fn filters_leave_out_what_they_should() {
     let door = Door::open().await;
-    door.register_with("10.0.0.1:80", json!({"cluster": "a", "metadata": {"v": "1", "x": "y=z"}})).await;
-    door.register_with("10.0.0.2:80", json!({"cluster": "b", "metadata": {"v": "2"}})).await;
+    door.register_with(
+        "10.0.0.1:80",
+        json!({"cluster": "a", "metadata": {"v": "1", "x": "y=z"}}),
+    )
+    .await;
+    door.register_with("10.0.0.2:80", json!({"cluster": "b", "metadata": {"v": "2"}}))
+        .await;
     let off = json!({"cluster": "c", "enabled": false, "liveness": {"type": "static"}});
     door.register_with("10.0.0.3:80", off).await;
     tokio::time::sleep(Duration::from_secs(16)).await;
-    door.register_with("10.0.0.1:80", json!({"cluster": "a", "metadata": {"v": "1", "x": "y=z"}})).await;
+    door.register_with(
+        "10.0.0.1:80",
+        json!({"cluster": "a", "metadata": {"v": "1", "x": "y=z"}}),
+    )
+    .await;
     for (query, expected) in [
         ("", vec![1, 2, 3]),
         ("?healthy=true", vec![1, 3]),
@@ -56,8 +80,11 @@ async fn filters_leave_out_what_they_should() {
         ("?healthy=true&cluster=b", vec![]),
     ] {
         let view: wire::ServiceView = door.get(&format!("{SERVICE}{query}")).await.json();
-        let seen: Vec<u32> =
-            view.instances.iter().map(|i| i.address.rsplit('.').next().unwrap().parse().unwrap()).collect();
+        let seen: Vec<u32> = view
+            .instances
+            .iter()
+            .map(|i| i.address.rsplit('.').next().unwrap().parse().unwrap())
+            .collect();
         assert_eq!(seen, expected, "{query}");
     }
 }
@@ -66,9 +93,15 @@ async fn filters_leave_out_what_they_should() {
 async fn a_known_version_is_answered_with_304() {
     let door = Door::open().await;
     door.register("10.0.0.1:80").await;
-    let tag = door.get(SERVICE).await.headers["etag"].to_str().unwrap().to_owned();
+    let tag = door.get(SERVICE).await.headers["etag"]
+        .to_str()
+        .unwrap()
+        .to_owned();
     let ask = async |tag: &str| {
-        let request = Request::builder().uri(SERVICE).header("if-none-match", tag).body(Body::empty());
+        let request = Request::builder()
+            .uri(SERVICE)
+            .header("if-none-match", tag)
+            .body(Body::empty());
         door.send(request.unwrap()).await.status.as_u16()
     };
     assert_eq!(ask(&tag).await, 304);
@@ -86,7 +119,11 @@ async fn a_long_poll_answers_at_the_change_or_at_the_end_of_the_wait() {
     let poll = format!("{SERVICE}?after={}.{}&wait_ms=30000", view.epoch, view.revision);
 
     let began = tokio::time::Instant::now();
-    assert_eq!(door.get(&format!("{poll}&healthy=true")).await.status, 200, "it falls silent at 15 s");
+    assert_eq!(
+        door.get(&format!("{poll}&healthy=true")).await.status,
+        200,
+        "it falls silent at 15 s"
+    );
     assert_eq!(began.elapsed().as_secs(), 15);
 
     let static_one = json!({"liveness": {"type": "static"}});
@@ -107,7 +144,14 @@ async fn a_long_poll_answers_at_the_change_or_at_the_end_of_the_wait() {
     let other_epoch = format!("{SERVICE}?after=0123456789abcdef.{}&wait_ms=30000", view.revision);
     assert_eq!(door.get(&other_epoch).await.status, 200);
     let future = format!("{SERVICE}?after={}.{}", view.epoch, view.revision + 1);
-    assert_eq!(door.get(&future).await.problem(400, "invalid-value").field.unwrap(), "after");
+    assert_eq!(
+        door.get(&future)
+            .await
+            .problem(400, "invalid-value")
+            .field
+            .unwrap(),
+        "after"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,7 +164,9 @@ async fn a_long_poll_for_a_service_that_does_not_exist_waits_for_it() {
         door.register("10.0.0.1:80").await;
     });
     assert_eq!(answer.json::<wire::ServiceView>().instances.len(), 1);
-    door.get("/api/v1/namespaces/public/groups/g/services/none").await.problem(404, "service-not-found");
+    door.get("/api/v1/namespaces/public/groups/g/services/none")
+        .await
+        .problem(404, "service-not-found");
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,11 +175,18 @@ async fn history_tells_what_changed_when_and_why() {
     door.register("10.0.0.1:80").await;
     tokio::time::sleep(Duration::from_secs(31)).await;
     let page: wire::EventsPage = door.get("/api/v1/events").await.json();
-    let told: Vec<_> = page.events.iter().map(|event| (event.revision, event.reason.as_str())).collect();
+    let told: Vec<_> = page
+        .events
+        .iter()
+        .map(|event| (event.revision, event.reason.as_str()))
+        .collect();
     assert_eq!(told, [(1, "registered"), (2, "silent"), (3, "expired")]);
     assert_eq!((page.oldest_revision, page.revision, page.next_after), (1, 3, 3));
     let page: wire::EventsPage = door.get("/api/v1/events?after=1&limit=1").await.json();
-    assert_eq!((page.events[0].revision, page.next_after, page.truncated), (2, 2, false));
+    assert_eq!(
+        (page.events[0].revision, page.next_after, page.truncated),
+        (2, 2, false)
+    );
     let other: wire::EventsPage = door.get("/api/v1/events?service=public/g/none").await.json();
     assert!(other.events.is_empty());
 }
@@ -143,7 +196,10 @@ async fn status_tells_size_and_limits_with_their_use() {
     let door = Door::open().await;
     door.register("10.0.0.1:80").await;
     let status: wire::RegistryStatus = door.get("/api/v1/status").await.json();
-    assert_eq!((status.services, status.instances, status.healthy, status.revision), (1, 1, 1, 1));
+    assert_eq!(
+        (status.services, status.instances, status.healthy, status.revision),
+        (1, 1, 1, 1)
+    );
     assert_eq!(status.limits["instances_max"].used, Some(1));
     assert_eq!(status.limits["body_bytes_max"].limit, 1024 * 1024);
     assert!(status.guard.enabled && status.complete);
@@ -154,7 +210,13 @@ async fn the_document_names_every_path_and_there_is_a_page_to_try_it() {
     let door = Door::open().await;
     let document: Value = door.get("/api/openapi.json").await.json();
     let paths = document["paths"].as_object().unwrap();
-    for path in ["/api/v1/beats", "/api/v1/watch", "/api/v1/events", "/api/v1/status", "/api/v1/namespaces"] {
+    for path in [
+        "/api/v1/beats",
+        "/api/v1/watch",
+        "/api/v1/events",
+        "/api/v1/status",
+        "/api/v1/namespaces",
+    ] {
         assert!(paths.contains_key(path), "{path}");
     }
     assert!(document["components"]["schemas"]["Problem"].is_object());

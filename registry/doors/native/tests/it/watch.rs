@@ -14,7 +14,10 @@ async fn the_stream_says_hello_then_the_whole_then_each_change() {
     door.register("10.0.0.1:80").await;
     let mut stream = door.watch(ORDERS, None).await;
     let hello = stream.expect().await;
-    assert_eq!((hello.name.as_str(), &hello.data["resumed"]), ("hello", &json!(false)));
+    assert_eq!(
+        (hello.name.as_str(), &hello.data["resumed"]),
+        ("hello", &json!(false))
+    );
     let whole = stream.expect().await;
     assert_eq!(whole.snapshot(), door.service().await);
     door.register("10.0.0.2:80").await;
@@ -24,9 +27,16 @@ async fn the_stream_says_hello_then_the_whole_then_each_change() {
     assert_eq!(delta.upserted[0].address, "10.0.0.2");
     assert_eq!(event.id, format!("{}.2", delta.epoch));
     tokio::time::sleep(Duration::from_millis(100)).await;
-    door.call("DELETE", &format!("{SERVICE}/instances/10.0.0.1:80"), "").await;
+    door.call("DELETE", &format!("{SERVICE}/instances/10.0.0.1:80"), "")
+        .await;
     let delta = stream.expect().await.delta();
-    assert_eq!((delta.removed[0].address.as_str(), delta.removed[0].reason.as_str()), ("10.0.0.1", "deregistered"));
+    assert_eq!(
+        (
+            delta.removed[0].address.as_str(),
+            delta.removed[0].reason.as_str()
+        ),
+        ("10.0.0.1", "deregistered")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -44,7 +54,10 @@ async fn a_stream_that_was_cut_resumes_with_just_what_it_missed() {
     let hello = stream.expect().await;
     assert_eq!((&hello.data["resumed"], hello.id), (&json!(true), id));
     let missed = stream.expect().await;
-    assert_eq!((missed.delta().upserted.len(), missed.delta().from_revision), (1, 50));
+    assert_eq!(
+        (missed.delta().upserted.len(), missed.delta().from_revision),
+        (1, 50)
+    );
 
     // Who missed nothing is told nothing.
     let mut stream = door.watch(ORDERS, Some(&missed.id)).await;
@@ -58,11 +71,17 @@ async fn a_token_that_cannot_be_used_is_told_and_the_whole_comes() {
     let door = Door::open().await;
     door.register("10.0.0.1:80").await;
     let epoch = door.registry.epoch();
-    for (token, why) in [("0123456789abcdef.1".to_owned(), "another epoch"), (format!("{epoch}.99"), "future")] {
+    for (token, why) in [
+        ("0123456789abcdef.1".to_owned(), "another epoch"),
+        (format!("{epoch}.99"), "future"),
+    ] {
         let mut stream = door.watch(ORDERS, Some(&token)).await;
         let hello = stream.expect().await;
         assert_eq!(hello.data["resumed"], json!(false));
-        assert!(hello.data["not_resumed"].as_str().unwrap().contains(why), "{hello:?}");
+        assert!(
+            hello.data["not_resumed"].as_str().unwrap().contains(why),
+            "{hello:?}"
+        );
         stream.expect().await.snapshot();
     }
 }
@@ -88,8 +107,9 @@ async fn a_token_older_than_the_change_log_gets_a_snapshot() {
 async fn one_stream_follows_many_services_and_resumes_all_of_them() {
     let door = Door::open().await;
     let register = async |service: &str, port: u16| {
-        let path =
-            format!("/api/v1/namespaces/public/groups/DEFAULT_GROUP/services/{service}/instances/10.0.0.1:{port}");
+        let path = format!(
+            "/api/v1/namespaces/public/groups/DEFAULT_GROUP/services/{service}/instances/10.0.0.1:{port}"
+        );
         assert_eq!(door.call("PUT", &path, "{}").await.status, 201);
     };
     register("orders", 1).await;
@@ -98,7 +118,10 @@ async fn one_stream_follows_many_services_and_resumes_all_of_them() {
     stream.expect().await;
     let (orders, payments) = (stream.expect().await, stream.expect().await);
     assert_eq!(orders.snapshot().instances.len(), 1);
-    assert_eq!((payments.snapshot().instances.len(), payments.snapshot().revision), (0, 0));
+    assert_eq!(
+        (payments.snapshot().instances.len(), payments.snapshot().revision),
+        (0, 0)
+    );
     drop(stream);
     register("payments", 1).await;
     register("orders", 2).await;
@@ -162,12 +185,19 @@ async fn acknowledgements_name_an_open_stream_and_this_epoch() {
     let door = Door::open().await;
     let mut stream = door.watch(ORDERS, None).await;
     let hello = stream.expect().await;
-    let path = format!("/api/v1/watch/{}/acks", hello.data["subscriber"].as_str().unwrap());
+    let path = format!(
+        "/api/v1/watch/{}/acks",
+        hello.data["subscriber"].as_str().unwrap()
+    );
     let ack = async |path: &str, id: &str| door.call("POST", path, json!({"id": id}).to_string()).await;
     assert_eq!(ack(&path, &hello.id).await.status, 204);
-    ack(&path, "0123456789abcdef.1").await.problem(400, "invalid-value");
+    ack(&path, "0123456789abcdef.1")
+        .await
+        .problem(400, "invalid-value");
     ack(&path, "garbage").await.problem(400, "invalid-value");
     drop(stream);
     ack(&path, &hello.id).await.problem(404, "subscriber-not-found");
-    ack("/api/v1/watch/none/acks", &hello.id).await.problem(404, "subscriber-not-found");
+    ack("/api/v1/watch/none/acks", &hello.id)
+        .await
+        .problem(404, "subscriber-not-found");
 }
