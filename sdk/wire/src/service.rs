@@ -16,7 +16,8 @@ pub struct ServiceView {
     pub service: String,
     /// The history that `revision` counts in.
     pub epoch: String,
-    /// The revision of the last change in this service; 0 when it never had one.
+    /// The revision of the last change in this service. Of a service that does not exist, which only a watch tells
+    /// of: a revision at which it did not.
     pub revision: u64,
     /// False while the registry may not know all instances yet: keep what you have.
     pub complete: bool,

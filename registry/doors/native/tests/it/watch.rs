@@ -120,7 +120,8 @@ async fn one_stream_follows_many_services_and_resumes_all_of_them() {
     assert_eq!(orders.snapshot().instances.len(), 1);
     assert_eq!(
         (payments.snapshot().instances.len(), payments.snapshot().revision),
-        (0, 0)
+        (0, 1),
+        "at revision 1 there was none"
     );
     drop(stream);
     register("payments", 1).await;
