@@ -42,11 +42,16 @@ impl Catalog {
             // after the guard let go.
             if slot.fell.get().is_none() {
                 slot.fell = Maybe::some(part);
-                self.guard.silent(part);
-                if let Some(service) = self.services[slot.service as usize].as_mut() {
-                    service.guard().silent(part);
-                    scopes.insert(slot.service);
+                // A suspect from before a restart is marked already.
+                let marked = slot.phase != Phase::Live;
+                let service = self.services[slot.service as usize].as_mut().map(Service::guard);
+                for guard in [Some(&mut self.guard), service].into_iter().flatten() {
+                    guard.silent(part);
+                    if marked {
+                        guard.settled();
+                    }
                 }
+                scopes.insert(slot.service);
             }
         }
         let mut events = Vec::new();

@@ -22,6 +22,9 @@ impl Catalog {
                 Some(fell) => guard.no_longer_silent(fell),
                 None => {}
             }
+            if phase == Phase::Live && fell.is_some() {
+                guard.settled();
+            }
             if phase == Phase::Suspect {
                 guard.count_suspect(false);
             }
@@ -43,8 +46,12 @@ impl Catalog {
             self.forget_silence(number, false);
         } else {
             let before = std::mem::replace(&mut slot.phase, phase);
+            let settled = before == Phase::Live && slot.fell.get().is_some();
             let service = self.services[slot.service as usize].as_mut().map(Service::guard);
             for guard in [Some(&mut self.guard), service].into_iter().flatten() {
+                if settled {
+                    guard.settled();
+                }
                 if (before == Phase::Suspect) != suspect {
                     guard.count_suspect(suspect);
                 }

@@ -62,9 +62,19 @@ impl ChangeLog {
         let mut delta = Delta::default();
         if touched.len() * SCAN_FROM > roster.len() {
             // So many that it is cheaper to look at all, side by side, than to search for each.
-            delta.upserted.extend(roster.iter().filter(|member| member.state.revision > since).cloned());
+            delta.upserted.extend(
+                roster
+                    .iter()
+                    .filter(|member| member.state.revision > since)
+                    .cloned(),
+            );
         } else {
-            delta.upserted.extend(touched.iter().filter_map(|change| roster.get(&change.endpoint)).cloned());
+            delta.upserted.extend(
+                touched
+                    .iter()
+                    .filter_map(|change| roster.get(&change.endpoint))
+                    .cloned(),
+            );
         }
         // One whose last change was its removal is gone.
         let gone = touched.iter().filter(|change| change.kind == ChangeKind::Removed);

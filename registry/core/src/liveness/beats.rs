@@ -14,6 +14,8 @@ use crate::model::{Endpoint, Lease, Mono, ServiceRef};
 
 const BLOCK: usize = 4096;
 const BLOCKS_MAX: usize = 16 * 1024;
+/// How many leases are looked up side by side; a processor has about as many reads of memory under way.
+const AHEAD: usize = 32;
 
 /// The instance takes beats.
 const BEATS: u32 = 1;
@@ -77,12 +79,31 @@ impl Beats {
     #[inline]
     pub fn renew(&self, leases: &[Lease], now: Mono, mut other: impl FnMut(usize, Beat)) {
         let table = self.by_lease.table();
-        for (position, lease) in leases.iter().enumerate() {
-            let bits = lease.bits();
-            let slot = table.find(bits, |slot| self.cell(slot).lease.load(Ordering::Acquire) == bits);
-            match slot.map_or(Beat::Unknown, |slot| self.cell(slot).touch(slot, now)) {
-                Beat::Renewed => {}
-                outcome => other(position, outcome),
+        let owner = |slot: u32| self.cell(slot).lease.load(Ordering::Acquire);
+        let mut homes = [(0, 0); AHEAD];
+        let mut found = [(0, 0); AHEAD];
+        for (block, leases) in leases.chunks(AHEAD).enumerate() {
+            // Where each is looked up is random, and memory slow: first all places of a block are read, then all
+            // cells. No reading waits for another, so that the processor has many under way at once.
+            for (lease, home) in leases.iter().zip(&mut homes) {
+                *home = table.home(lease.bits());
+            }
+            for ((lease, home), found) in leases.iter().zip(&homes).zip(&mut found) {
+                *found = table
+                    .candidate(lease.bits(), *home)
+                    .map_or((0, 0), |slot| (slot, owner(slot)));
+            }
+            for (place, (lease, (slot, lease_found))) in leases.iter().zip(&found).enumerate() {
+                let bits = lease.bits();
+                let slot = if *lease_found == bits {
+                    Some(*slot)
+                } else {
+                    table.find(bits, |slot| owner(slot) == bits)
+                };
+                match slot.map_or(Beat::Unknown, |slot| self.cell(slot).touch(slot, now)) {
+                    Beat::Renewed => {}
+                    outcome => other(block * AHEAD + place, outcome),
+                }
             }
         }
     }

@@ -80,6 +80,9 @@ pub struct Guard {
     lost: [u32; PARTS as usize],
     /// The newest part that `silences` knows of.
     newest: u64,
+    /// How many were counted silent of whom it is not yet seen what became of them: decided in a later turn, or not
+    /// committed so far.
+    open: u32,
     /// How many instances of the scope it protects.
     suspects: u32,
     holding_since: Option<Mono>,
@@ -91,6 +94,12 @@ impl Guard {
     pub fn silent(&mut self, part: u64) {
         self.advance(part);
         self.silences[(part % PARTS) as usize] += 1;
+        self.open += 1;
+    }
+
+    /// What became of one that was counted silent has been seen.
+    pub fn settled(&mut self) {
+        self.open = self.open.saturating_sub(1);
     }
 
     /// An instance that fell silent in `fell` has returned, or left.
@@ -129,7 +138,8 @@ impl Guard {
                 return Verdict::Ends;
             }
             // Returning ends it: below the threshold the rest may well be dead. They get a fresh deadline, too.
-            if !config.exceeds(self.suspects + lost, population) {
+            // Those who are still to be marked have not returned.
+            if !config.exceeds(self.suspects + self.open + lost, population) {
                 self.holding_since = None;
                 return Verdict::Ends;
             }
@@ -157,6 +167,12 @@ impl Guard {
             self.lost = [0; PARTS as usize];
         }
         held
+    }
+
+    /// How many are not settled.
+    #[cfg(test)]
+    pub(crate) fn open(&self) -> u32 {
+        self.open
     }
 
     /// Whether it holds.
@@ -235,6 +251,7 @@ mod tests {
         let mut guard = Guard::default();
         for _ in 0..100 {
             guard.silent(config.part(at_s(0)));
+            guard.settled();
             guard.count_suspect(true);
         }
         assert_eq!(guard.judge(100, at_s(0), config), Verdict::Trips);

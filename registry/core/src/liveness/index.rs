@@ -69,6 +69,26 @@ impl Table {
         None
     }
 
+    /// What stands at the first place of `key`.
+    #[inline]
+    pub(super) fn home(&self, key: u64) -> (u64, u32) {
+        let place = usable(key) as usize & (self.keys.len() - 1);
+        (
+            self.keys[place].load(Ordering::Acquire),
+            self.slots[place].load(Ordering::Relaxed),
+        )
+    }
+
+    /// The first slot under `key`, not verified. `home` is what stands at its first place.
+    #[inline]
+    pub(super) fn candidate(&self, key: u64, home: (u64, u32)) -> Option<u32> {
+        if home.0 == usable(key) {
+            Some(home.1)
+        } else {
+            self.find(key, |_| true)
+        }
+    }
+
     /// Puts an entry into the first free place. There always is one: the table is never full.
     fn put(&self, key: u64, slot: u32) -> bool {
         for place in self.places(key) {

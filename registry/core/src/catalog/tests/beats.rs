@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::catalog::slots::Phase;
 use crate::catalog::testing::{World, beat, beat_with, endpoint, key, registration};
 use crate::catalog::{Command, Decision};
 use crate::liveness::Beat;
@@ -157,14 +158,16 @@ pub(super) fn check_tables(world: &World) {
     let catalog = &world.catalog;
     let beats = catalog.beats();
     let mut slots = std::collections::BTreeSet::new();
-    let (mut healthy, mut beating) = (0, 0);
+    let (mut healthy, mut beating, mut all_open) = (0, 0, 0);
     for (name, index) in &catalog.directory {
         let service = catalog.services[*index as usize].as_ref().unwrap();
         assert!(service.counts_agree());
         assert_eq!(service.key(), name);
-        let mut in_service = 0;
+        let (mut in_service, mut in_service_open) = (0, 0);
         for member in service.roster.iter() {
             let slot = catalog.slots.get(member.slot).unwrap();
+            let open = slot.phase == Phase::Live && slot.fell.get().is_some();
+            in_service_open += u32::from(open);
             assert!(slots.insert(member.slot), "one slot each");
             assert_eq!((&slot.endpoint, slot.service), (&member.endpoint, *index));
             let lease = beats.cell(member.slot).lease().unwrap();
@@ -185,11 +188,15 @@ pub(super) fn check_tables(world: &World) {
                 assert_eq!(slot.timings, None);
             }
         }
+        let guarded = service.guard.as_ref().map_or(0, |guard| guard.open());
+        assert_eq!(guarded, in_service_open, "silences to be settled");
+        all_open += in_service_open;
         assert_eq!(service.beating, in_service);
         beating += in_service;
         let nobody = Endpoint::new("192.0.2.1", 9).unwrap();
         assert_eq!(beats.slot_of(beats.identity(name.borrowed(), &nobody)), None);
     }
+    assert_eq!(all_open, catalog.guard.open());
     assert_eq!(slots.len(), catalog.instances());
     assert_eq!((healthy, beating), (catalog.healthy(), catalog.beating));
     let suspects = slots

@@ -273,3 +273,26 @@ fn a_suspect_that_was_to_be_removed_before_it_is_unhealthy_does_not_return_witho
     assert_eq!(world.count("s", "suspect"), 30);
     assert_eq!(world.revision().0, 60);
 }
+
+#[test]
+fn those_who_came_back_or_said_goodbye_do_not_count() {
+    let mut world = guarded();
+    let leases = world.register_many("s", 100);
+    // Three times 20 fall silent within one window, but each time those before have returned or left.
+    world.advance_to_ms(2_000);
+    world.beat_all(&leases[20..]);
+    world.advance_to_ms(4_000);
+    world.beat_all(&leases[40..]);
+    world.advance_to_ms(15_500);
+    world.beat_all(&leases[60..]);
+    assert_eq!(world.count("s", "unhealthy"), 20);
+    world.beat_all(&leases[..20]);
+    world.advance_to_ms(17_500);
+    assert_eq!(world.count("s", "unhealthy"), 20);
+    for number in 20..40 {
+        world.deregister("s", &address(number)).unwrap();
+    }
+    world.advance_to_ms(19_500);
+    assert_eq!(world.count("s", "unhealthy"), 20);
+    assert!(world.events.is_empty(), "{:?}", world.events);
+}

@@ -167,3 +167,32 @@ fn the_service_can_be_emptied_while_it_holds() {
     world.advance_beating(seconds(16), &leases[5..]);
     assert_eq!(world.count("t", "unhealthy"), 5);
 }
+
+#[test]
+fn it_does_not_end_while_those_who_tripped_it_are_still_being_marked() {
+    // So many that one turn marks less than the share that would let it end.
+    let mut world = World::new(CatalogConfig::default());
+    let count = 4 * crate::catalog::DUE_MAX;
+    assert!(count >= 20);
+    world.register_many("s", count);
+    world.advance_to_ms(15_100);
+    assert_eq!(world.catalog.suspects() as usize, count);
+    assert_eq!(world.view("s").unwrap().serving, count);
+    assert_eq!(
+        world.events,
+        [GuardEvent::Holds(Some(key("s"))), GuardEvent::Holds(None)]
+    );
+}
+
+#[test]
+fn it_does_not_end_because_the_journal_fails() {
+    let mut world = World::new(CatalogConfig::default());
+    world.register_many("s", 100);
+    world.journal_fails = true;
+    world.advance_to_ms(60_000);
+    assert_eq!(world.count("s", "healthy"), 100);
+    world.journal_fails = false;
+    world.advance_to_ms(61_000);
+    assert_eq!(world.count("s", "suspect"), 100);
+    assert_eq!(world.events.len(), 2, "{:?}", world.events);
+}

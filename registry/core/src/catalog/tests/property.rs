@@ -358,8 +358,20 @@ fn is_too_old(world: &World, service: &str, since: Revision) -> bool {
     since < found.floor || held.len() < after
 }
 
+/// 400 cases, or as many as `PROPTEST_CASES` says. What is found becomes a named test, not a file of seeds.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: cases.unwrap_or(400),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn the_catalog_agrees_with_the_model(ops in prop::collection::vec(operation(), 1..80)) {

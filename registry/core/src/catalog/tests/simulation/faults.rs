@@ -4,10 +4,10 @@ use rand::RngExt;
 
 use super::invariants;
 use super::machine::{Event, MS, Machine, SECOND};
-use crate::catalog::Command;
 use crate::catalog::testing::off;
 use crate::catalog::tests::deltas::{Contents, contents};
-use crate::liveness::LivenessClock;
+use crate::catalog::{Command, Mutation};
+use crate::liveness::{Beat, LivenessClock};
 use crate::model::{Mono, Reason};
 
 impl Machine {
@@ -124,5 +124,36 @@ impl Machine {
             }),
             false => self.command(Command::ClearOperator { service, endpoint }),
         };
+    }
+
+    /// Now and then a beat arrives between the decision and its commit. Of one that was held to be live it does not
+    /// see that it is to return; of a suspect it does, and its word arrives after the commit.
+    pub(super) fn race(&mut self, mutations: &[Mutation]) -> Vec<u32> {
+        let mut returned = Vec::new();
+        for mutation in mutations {
+            if let Mutation::Measured {
+                service,
+                endpoint,
+                reason: Reason::Silent,
+                ..
+            } = mutation
+                && self.rng.random_bool(0.05)
+            {
+                let lease = self
+                    .world
+                    .catalog
+                    .standing(service.borrowed(), endpoint)
+                    .unwrap()
+                    .lease;
+                match self.world.beat_unheard(lease) {
+                    Beat::Renewed => {}
+                    Beat::Returned(slot) => returned.push(slot),
+                    other => panic!("{other:?} of one that stands"),
+                }
+                let (now, awake) = (self.world.now.0, self.awake());
+                self.oracle.beat(&(service.clone(), endpoint.clone()), now, awake);
+            }
+        }
+        returned
     }
 }

@@ -220,45 +220,19 @@ impl Machine {
         for slot in returned {
             self.command(Command::Returned { slot });
         }
+        if !self.world.catalog.judged.is_empty() {
+            // The next turn is at once, and goes on.
+            return;
+        }
         invariants::invariant_3_deadlines_are_exact(self);
         // What these look at changes with revisions and guards only.
         if self.checked != self.world.revision() || guarded {
             self.checked = self.world.revision();
             invariants::invariant_1_each_change_has_one_revision(self);
+            crate::catalog::tests::beats::check_tables(&self.world);
             invariants::invariant_4_views_show_what_was_measured(self);
             invariants::invariant_10_no_mass_expiry_goes_unguarded(self, &self.guard);
         }
-    }
-
-    /// Now and then a beat arrives between the decision and its commit. Of one that was held to be live it does not
-    /// see that it is to return; of a suspect it does, and its word arrives after the commit.
-    fn race(&mut self, mutations: &[Mutation]) -> Vec<u32> {
-        let mut returned = Vec::new();
-        for mutation in mutations {
-            if let Mutation::Measured {
-                service,
-                endpoint,
-                reason: Reason::Silent,
-                ..
-            } = mutation
-                && self.rng.random_bool(0.05)
-            {
-                let lease = self
-                    .world
-                    .catalog
-                    .standing(service.borrowed(), endpoint)
-                    .unwrap()
-                    .lease;
-                match self.world.beat_unheard(lease) {
-                    Beat::Renewed => {}
-                    Beat::Returned(slot) => returned.push(slot),
-                    other => panic!("{other:?} of one that stands"),
-                }
-                let (now, awake) = (self.world.now.0, self.awake());
-                self.oracle.beat(&(service.clone(), endpoint.clone()), now, awake);
-            }
-        }
-        returned
     }
 
     fn commit(&mut self, mutations: Vec<Mutation>) {

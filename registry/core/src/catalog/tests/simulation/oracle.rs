@@ -39,7 +39,7 @@ pub(super) struct Oracle {
     pub(super) everywhere: bool,
     /// Who fell silent and was not protected: when, in which service. Whoever returns or says goodbye is taken out.
     pub(super) fell: Vec<(u64, Name)>,
-    /// Who of them was removed for it.
+    /// Who of them was removed for it, with when it fell.
     pub(super) lost: Vec<(u64, Name)>,
     /// When each guard last ended; `None` is the registry's.
     pub(super) ended: BTreeMap<Option<ServiceKey>, u64>,
@@ -95,8 +95,9 @@ impl Oracle {
         for service in std::mem::take(&mut self.holding) {
             self.ended.insert(Some(service), now);
         }
-        self.ended.insert(None, now);
-        self.everywhere = false;
+        if std::mem::take(&mut self.everywhere) {
+            self.ended.insert(None, now);
+        }
         self.let_go(now);
     }
 
@@ -159,7 +160,8 @@ impl Oracle {
                     if known.stand == Stand::Live {
                         self.fell.push((now, name.clone()));
                     }
-                    self.lost.push((now, name));
+                    let fell = self.fell.iter().rfind(|(_, fell)| *fell == name);
+                    self.lost.extend(fell.cloned());
                 }
             }
             Mutation::Measured {
