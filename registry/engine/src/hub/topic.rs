@@ -194,3 +194,37 @@ impl Topic {
 /// The last push does not apply to his state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Behind;
+
+#[cfg(test)]
+mod tests {
+    use beatrix_core::changes::Delta;
+    use beatrix_core::model::Epoch;
+
+    use super::*;
+
+    fn snapshot(revision: u64) -> Arc<Update> {
+        let mut view = View::absent("public/g/s".parse().unwrap(), Epoch(1), true);
+        view.revision = Revision(revision);
+        Arc::new(Update::snapshot(Arc::new(view)))
+    }
+
+    /// Whoever joins after the push is not marked for it: from an older update he would never learn of it.
+    #[test]
+    fn an_update_that_a_push_has_overtaken_is_not_kept() {
+        let topic = Topic::new("public/g/s".parse().unwrap(), Revision(3));
+        topic.keep(Some(Revision(1)), snapshot(4));
+        assert!(topic.latest_for(Some(Revision(1))).is_ok());
+
+        // Made before the push to 5, kept after it.
+        let slow = snapshot(4);
+        assert!(topic.note(Revision(5)) && !topic.note(Revision(6)));
+        topic.begin_push();
+        assert_eq!(topic.pending(), Some(Revision(5)));
+        let to = snapshot(5).to;
+        let delta = Update::delta(topic.key().clone(), Revision(3), to, true, Delta::default());
+        topic.finish_push(Some(Arc::new(delta)));
+        assert_eq!(topic.pending(), None);
+        topic.keep(Some(Revision(1)), slow);
+        assert_eq!(topic.latest_for(Some(Revision(1))).unwrap_err(), Behind);
+    }
+}

@@ -88,7 +88,10 @@ impl RegistryBuilder {
             let _ends = ended.drop_guard();
             owner.run().await;
         });
+        let stopped = CancellationToken::new();
+        let all_ended = stopped.clone();
         tasks.spawn(async move {
+            let _ends = all_ended.drop_guard();
             owner_ended.run_until_cancelled(pushing.run()).await;
             pushing.push_rest();
         });
@@ -106,6 +109,7 @@ impl RegistryBuilder {
             hub,
             owner: sender,
             stop,
+            stopped,
             tasks,
         })))
     }

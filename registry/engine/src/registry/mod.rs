@@ -53,6 +53,7 @@ struct Inner {
     hub: Arc<Hub>,
     owner: mpsc::Sender<Request>,
     stop: CancellationToken,
+    stopped: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -91,5 +92,11 @@ impl Registry {
         self.0.stop.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
+    }
+
+    /// Resolves when the registry has stopped, also if it did so by itself, by a defect: what was written is committed
+    /// and pushed. Streams end then, not when it begins to stop, or they would keep the last changes to themselves.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.0.stopped.clone().cancelled_owned()
     }
 }

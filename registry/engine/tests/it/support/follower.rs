@@ -21,6 +21,8 @@ pub(crate) struct Follower {
     /// The id of the last event that arrived: where to resume.
     pub(crate) id: Revision,
     pub(crate) subscription: Subscription,
+    /// What this stream told last of each service.
+    told: BTreeMap<ServiceKey, Revision>,
 }
 
 impl Follower {
@@ -31,12 +33,18 @@ impl Follower {
             known: BTreeMap::new(),
             id: Revision::ZERO,
             subscription,
+            told: BTreeMap::new(),
         }
     }
 
     /// The stream is cut and resumed where it was.
     pub(crate) fn reconnect(&mut self, registry: &Registry) {
         let since = (!self.known.is_empty()).then_some(self.id);
+        self.told.clear();
+        // The id says that there was no change up to it that is not known.
+        for known in self.known.values_mut() {
+            known.at = known.at.max(self.id);
+        }
         self.subscription = connect(registry, &self.services, since);
     }
 
@@ -58,9 +66,20 @@ impl Follower {
         self.take(batch, usize::MAX);
     }
 
+    /// Takes the next batch.
+    pub(crate) async fn hear(&mut self) {
+        let batch = told(&mut self.subscription).await;
+        self.take_all(&batch);
+    }
+
     fn apply(&mut self, update: &Update) {
         let known = self.known.entry(update.key.clone()).or_default();
-        assert!(update.to.revision >= known.at, "what is told never goes back");
+        let told = self.told.insert(update.key.clone(), update.to.revision);
+        assert!(told < Some(update.to.revision), "what is told never goes back");
+        // After it was cut within a batch it is told from its id on, some of which it knows already.
+        if update.to.revision <= known.at && known.at > Revision::ZERO {
+            return;
+        }
         match &update.kind {
             UpdateKind::Snapshot(view) => {
                 known.members = view
@@ -86,10 +105,17 @@ impl Follower {
         self.services.iter().all(|service| {
             let view = registry.view(service.borrowed());
             let truth: Vec<&Member> = view.iter().flat_map(|view| view.members()).collect();
-            let known: Vec<&Member> = self.known.get(service).into_iter().flat_map(|k| k.members.values()).collect();
+            let known: Vec<&Member> = self
+                .known
+                .get(service)
+                .into_iter()
+                .flat_map(|k| k.members.values())
+                .collect();
             truth.len() == known.len()
                 && truth.iter().zip(known).all(|(truth, known)| {
-                    truth.endpoint == known.endpoint && truth.state == known.state && truth.record == known.record
+                    truth.endpoint == known.endpoint
+                        && truth.state == known.state
+                        && truth.record == known.record
                 })
         })
     }
@@ -102,6 +128,12 @@ fn connect(registry: &Registry, services: &[ServiceKey], since: Option<Revision>
         ..Subscribe::default()
     };
     registry.hub().subscribe(wish).unwrap()
+}
+
+/// The next batch, which must come within a minute.
+pub(crate) async fn told(subscription: &mut Subscription) -> Batch {
+    let batch = tokio::time::timeout(super::ms(60_000), subscription.next()).await;
+    batch.expect("something is to be told")
 }
 
 /// What there is to tell by now, if anything.

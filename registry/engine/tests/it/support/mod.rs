@@ -94,7 +94,12 @@ pub(crate) fn endpoint(text: &str) -> Endpoint {
 
 /// The endpoint of this number.
 pub(crate) fn nth(number: usize) -> Endpoint {
-    endpoint(&format!("10.{}.{}.{}:80", number >> 16 & 255, number >> 8 & 255, number & 255))
+    endpoint(&format!(
+        "10.{}.{}.{}:80",
+        number >> 16 & 255,
+        number >> 8 & 255,
+        number & 255
+    ))
 }
 
 pub(crate) fn living(liveness: Liveness) -> Registration {
@@ -196,7 +201,7 @@ pub(crate) fn reasons(registry: &Registry) -> Vec<&'static str> {
     changes.iter().map(|change| change.reason.as_str()).collect()
 }
 
-/// When, since `from`, the instance is no longer `health`. Looks at every millisecond.
+/// When, since `from`, the instance is no longer what it `is`. Looks at every millisecond, for three minutes.
 pub(crate) async fn until_not(
     registry: &Registry,
     service: &str,
@@ -205,6 +210,7 @@ pub(crate) async fn until_not(
     from: Instant,
 ) -> Duration {
     while health(registry, service, address) == is {
+        assert!(from.elapsed() < ms(180_000), "it stays {is}");
         sleep_ms(1).await;
     }
     from.elapsed()
