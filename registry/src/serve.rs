@@ -67,11 +67,16 @@ pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow:
         closing.clone(),
         config.shutdown_grace,
     ));
-    stop.await;
+    let by_itself = tokio::select! {
+        () = stop => false,
+        // Without its owner it would go on answering, and know less and less: better that it is restarted.
+        () = registry.stopped() => true,
+    };
     // Streams hear it from the registry and end; then the listener's connections can.
     registry.stop().await;
     closing.cancel();
     served.await.context("the listener failed")?;
+    anyhow::ensure!(!by_itself, "the registry ended by a defect");
     tracing::info!("stopped");
     Ok(())
 }

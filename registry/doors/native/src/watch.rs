@@ -108,7 +108,7 @@ pub(crate) async fn watch(
         known,
         ready: VecDeque::from([render::plain_event(wire::HELLO, &hello, known)]),
         ping: Box::pin(sleep(PING_EVERY)),
-        stopping: Box::pin(registry.stopping()),
+        stopped: Box::pin(registry.stopped()),
     };
     let headers = [
         (
@@ -155,7 +155,7 @@ struct Events {
     /// What is to be sent next. Never more than one batch: it is filled when it is empty.
     ready: VecDeque<Bytes>,
     ping: Pin<Box<Sleep>>,
-    stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
+    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Events {
@@ -201,7 +201,7 @@ impl http_body::Body for Events {
     ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
         if this.ready.is_empty() && this.fill(cx).is_pending() {
-            if this.stopping.as_mut().poll(cx).is_ready() {
+            if this.stopped.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
             std::task::ready!(this.ping.as_mut().poll(cx));
