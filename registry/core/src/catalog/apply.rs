@@ -94,7 +94,10 @@ impl Catalog {
         if stranger {
             service.layers.remove(&endpoint);
         } else if let Some(kept) = service.layers.get_mut(&endpoint) {
-            kept.gone_since = None;
+            if let Some(since) = kept.gone_since.take() {
+                self.gone_layers
+                    .remove(&(since, service.shared.key().clone(), endpoint.clone()));
+            }
             kept.incarnation.clone_from(&registration.incarnation);
         }
         let layer = service.layer(&endpoint).map(|kept| kept.layer.clone());
@@ -150,7 +153,9 @@ impl Catalog {
                 };
                 let counted = CountedAs::from(&member);
                 service.roster.insert(member);
-                service.empty_since = None;
+                if let Some(since) = service.empty_since.take() {
+                    self.emptied.remove(&(since, service.key().clone()));
+                }
                 service.emptied_by = None;
                 self.recount(index, None, Some(counted));
                 ChangeKind::Registered

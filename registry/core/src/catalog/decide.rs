@@ -13,6 +13,10 @@ use super::command::{Command, Mutation, Refusal};
 use super::service::Service;
 use super::slots::Phase;
 
+/// How many operator's layers a service may have. Sticky ones outlive their instances, so that no other limit holds
+/// for them.
+pub const LAYERS_PER_SERVICE_MAX: usize = 10_000;
+
 /// What a command comes to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
@@ -222,6 +226,12 @@ impl Catalog {
         };
         if same {
             return Ok(Decision::Nothing);
+        }
+        if before.is_none() && found.layers.len() >= LAYERS_PER_SERVICE_MAX {
+            return Err(Refusal::Limit {
+                limit: "operator_layers_per_service_max",
+                max: LAYERS_PER_SERVICE_MAX,
+            });
         }
         let layer = (!after.is_empty() || after.sticky).then(|| Box::new(after));
         Ok(Decision::Commit(vec![Mutation::Operated {

@@ -40,7 +40,7 @@ use crate::model::{
 };
 
 pub use command::{Command, Committed, Mutation, Refusal};
-pub use decide::Decision;
+pub use decide::{Decision, LAYERS_PER_SERVICE_MAX};
 pub use directory::{DirectoryPage, DirectoryQuery, Summary};
 pub use due::DUE_MAX;
 pub use guarding::GuardEvent;

@@ -59,7 +59,7 @@ impl Shared {
         Revision(self.revision.load(Ordering::Acquire))
     }
 
-    /// Makes the view stale without a change of the service: something around it changed.
+    /// Gives readers the view of the newest revision.
     pub(super) fn publish(&self, view: Arc<View>) {
         self.view.store(view);
     }

@@ -1,6 +1,6 @@
 //! Which instances to look at when.
 //!
-//! Buckets of slots, one bucket for each tick of 20 ms. A slot is armed once and stays where it is while beats move
+//! Buckets of slots, one bucket for each tick of 5 ms. A slot is armed once and stays where it is while beats move
 //! its deadline; when its bucket fires, its owner looks at the last beat and arms it anew if it is not due. So a
 //! beat costs the wheel nothing, and an instance that beats is looked at once in each of its timeouts.
 //!
@@ -14,10 +14,10 @@ use std::time::Duration;
 use crate::model::Mono;
 
 /// The granularity: a deadline fires at the end of the tick that it falls into, never before its time.
-pub const TICK: Duration = Duration::from_millis(20);
+pub const TICK: Duration = Duration::from_millis(5);
 
-const TICK_MICROS: u64 = 20_000;
-const BUCKETS: usize = 4096;
+const TICK_MICROS: u64 = 5_000;
+const BUCKETS: usize = 16 * 1024;
 /// How many emptied buckets keep their memory for the next.
 const SPARES_MAX: usize = 64;
 
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_deadline_never_fires_early_and_at_most_one_tick_late() {
-        for deadline in [1, 19_999, 20_000, 20_001, 39_999, 15_000_000] {
+        for deadline in [1, 4_999, 5_000, 5_001, 9_999, 15_000_000] {
             let mut wheel = Wheel::new(Mono(0));
             let tick = wheel.tick_for(Mono(deadline));
             wheel.arm(1, tick);
@@ -151,7 +151,7 @@ mod tests {
     fn a_far_deadline_is_looked_at_at_the_horizon() {
         let mut wheel = Wheel::new(Mono(0));
         wheel.arm(1, wheel.tick_for(at_ms(3_600_000)));
-        assert_eq!(wheel.next_deadline(), Some(at_ms(4095 * 20)));
+        assert_eq!(wheel.next_deadline(), Some(at_ms((BUCKETS as u64 - 1) * 5)));
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
                     prop_assert_eq!(Some((tick, slots.clone())), model.pop_first());
                     wheel.recycle(slots);
                 }
-                prop_assert!(model.keys().next().is_none_or(|tick| tick * 20 > now));
+                prop_assert!(model.keys().next().is_none_or(|tick| tick * 5 > now));
             }
         }
     }

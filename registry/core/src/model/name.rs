@@ -62,6 +62,11 @@ fn all(text: &str, len_max: usize, also: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || also.contains(&byte))
 }
 
+/// Names stand in paths, and whoever normalises a path takes these for steps in it.
+fn is_path_step(text: &str) -> bool {
+    text == "." || text == ".."
+}
+
 name!(
     /// A namespace: services of different namespaces never meet. Nacos 2.x: at most 64 letters, digits, `_`, `-`.
     Namespace,
@@ -74,8 +79,8 @@ name!(
     /// A group of services. Nacos 2.x: at most 128 letters, digits, `-`, `_`, `:`, `.`.
     Group,
     "group",
-    "must be 1 to 128 letters, digits, '-', '_', ':' or '.'",
-    |text| all(text, 128, b"-_:.")
+    "must be 1 to 128 letters, digits, '-', '_', ':' or '.', and not '.' or '..'",
+    |text| all(text, 128, b"-_:.") && !is_path_step(text)
 );
 
 name!(
@@ -83,7 +88,7 @@ name!(
     /// leading `@`. Control characters are refused besides.
     ServiceName,
     "service",
-    "must be 1 to 512 characters without white space, control characters, CJK ideographs or '@@', and not start with '@'",
+    "must be 1 to 512 characters without white space, control characters, CJK ideographs or '@@', and neither start with '@' nor be '.' or '..'",
     |text| {
         // A character has at most four bytes: the byte length rules out the absurd before anything is counted.
         !text.is_empty()
@@ -91,6 +96,7 @@ name!(
             && text.chars().count() <= 512
             && !text.starts_with('@')
             && !text.contains("@@")
+            && !is_path_step(text)
             && !text.chars().any(|c| {
                 c.is_whitespace() || c.is_control() || ('\u{4E00}'..='\u{9FA5}').contains(&c)
             })
@@ -137,6 +143,9 @@ mod tests {
             ("a@b", false, false, true, false),
             ("服务", false, false, false, false),
             ("a/b", false, false, true, false),
+            (".", false, false, false, false),
+            ("..", false, false, false, false),
+            ("...", false, true, true, false),
             ("a\u{0}b", false, false, false, false),
         ] {
             assert_eq!(text.parse::<Namespace>().is_ok(), namespace, "namespace {text:?}");

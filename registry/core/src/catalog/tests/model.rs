@@ -9,7 +9,7 @@ use crate::model::{
     Registration, ServiceKey, SessionId, Timings,
 };
 
-const TICK: u64 = 20_000;
+const TICK: u64 = 5_000;
 const KEPT: u64 = 600_000_000;
 
 /// Why an instance is unhealthy, as far as that decides anything.

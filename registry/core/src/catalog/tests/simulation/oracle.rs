@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::catalog::{GuardEvent, Mutation};
 use crate::model::{Endpoint, Health, Liveness, Reason, ServiceKey, Timings};
 
-pub(super) const TICK: u64 = 20_000;
+pub(super) const TICK: u64 = 5_000;
 
 /// Where an instance stands, as what was committed says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
