@@ -8,6 +8,8 @@
 //!   an epoch, also over restarts, and are not reused.
 //! - **Order.** What is returned is to be applied in the order in which it stands. A shared journal puts there what
 //!   other nodes committed, too.
+//! - **Others.** What other nodes commit while this one proposes nothing comes by [`Journal::others`], and goes the
+//!   same way.
 //! - **All or nothing.** After an error nothing of the group is or becomes committed.
 //!
 //! | journal | durable when acknowledged | after a restart |
@@ -54,4 +56,13 @@ pub trait Journal: Send + 'static {
         group: Vec<Mutation>,
         at: Wall,
     ) -> impl Future<Output = Result<Vec<Committed>, JournalError>> + Send;
+
+    /// What others committed to a shared journal since the last call of either, in order; resolves when there is
+    /// something. A journal of one node has no others.
+    ///
+    /// # Cancel safety
+    /// Nothing may be lost when the future is dropped before it is ready.
+    fn others(&mut self) -> impl Future<Output = Vec<Committed>> + Send {
+        std::future::pending()
+    }
 }

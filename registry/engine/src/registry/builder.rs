@@ -79,6 +79,9 @@ impl RegistryBuilder {
             inbox,
             stop: stop.clone(),
             stalled: Duration::ZERO,
+            unscheduled: Vec::new(),
+            unscheduled_since: None,
+            merge_max: config.push_merge_max,
         };
         // The hub goes on until the owner has ended, so that the last writes are pushed, too. That it ends is seen
         // however it does: also when the registry is dropped without a stop.

@@ -57,11 +57,16 @@ impl Registry {
             // Registered before looking, so that an acknowledgement in between is not missed.
             acknowledged.as_mut().enable();
             waiting.retain(|id| self.hub().waits(*id, revision));
-            if waiting.is_empty() || tokio::time::Instant::now() >= deadline {
+            let over = tokio::time::Instant::now() >= deadline || self.is_stopping();
+            if waiting.is_empty() || over {
                 break;
             }
-            // Either way it looks again.
-            let _either = tokio::time::timeout_at(deadline, acknowledged).await;
+            // Whichever it is, it looks again.
+            tokio::select! {
+                () = acknowledged => {}
+                () = self.stopping() => {}
+                () = tokio::time::sleep_until(deadline) => {}
+            }
         }
         let (late, done) = asked
             .into_iter()

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::write::{WriteError, Written};
 use crate::clock::Clock;
-use crate::hub::Hub;
+use crate::hub::{Hub, Topic};
 use crate::journal::{Journal, JournalError};
 
 /// How many proposals may wait. When it is full, proposers wait.
@@ -65,6 +65,11 @@ pub(super) struct Owner<J> {
     pub(super) stop: CancellationToken,
     /// All stalls that were told of.
     pub(super) stalled: Duration,
+    /// Topics that changes were noted in and that are not scheduled yet, and since when.
+    pub(super) unscheduled: Vec<Arc<Topic>>,
+    pub(super) unscheduled_since: Option<Instant>,
+    /// How long they may wait: see [`crate::EngineConfig::push_merge_max`].
+    pub(super) merge_max: Duration,
 }
 
 /// A proposal that is decided and waits for its commit.
@@ -111,6 +116,7 @@ impl<J: Journal> Owner<J> {
             self.look();
             let wake = self.expire().await;
             if stopping && requests.is_empty() {
+                self.schedule();
                 return;
             }
             if !requests.is_empty() {
@@ -127,7 +133,11 @@ impl<J: Journal> Owner<J> {
                 taken = self.inbox.recv_many(&mut requests, GROUP_MAX), if !stopping => {
                     stopping = taken == 0;
                 }
-                () = tokio::time::sleep_until(wake), if !stopping => {}
+                committed = self.journal.others(), if !stopping => {
+                    self.apply(committed.into_iter());
+                    self.schedule();
+                }
+                () = wait_until(wake), if !stopping => {}
             }
         }
     }
@@ -181,7 +191,23 @@ impl<J: Journal> Owner<J> {
         // After that: what was applied may have brought a deadline that is nearer, and it took time.
         let next = self.catalog.lock().next_deadline();
         let wait = next.map_or(LivenessClock::LOOK_INTERVAL, |next| next.since(self.live()));
-        Instant::now() + wait.min(LivenessClock::LOOK_INTERVAL)
+        let now = Instant::now();
+        // Very many fall in several turns. They are pushed together when all have, or subscribers would be told in
+        // pieces, and making those would keep the catalog from the owner.
+        if !wait.is_zero()
+            || self
+                .unscheduled_since
+                .is_some_and(|since| now >= since + self.merge_max)
+        {
+            self.schedule();
+        }
+        now + wait.min(LivenessClock::LOOK_INTERVAL)
+    }
+
+    /// Has the hub push what was noted.
+    fn schedule(&mut self) {
+        self.unscheduled_since = None;
+        self.hub.schedule(std::mem::take(&mut self.unscheduled));
     }
 
     async fn take(&mut self, requests: &mut Vec<Request>) {
@@ -291,6 +317,7 @@ impl<J: Journal> Owner<J> {
             .flat_map(|decided| std::mem::take(&mut decided.mutations))
             .collect();
         let outcome = self.commit(mutations).await;
+        self.schedule();
         for Decided {
             reply, registered, ..
         } in decided
@@ -334,7 +361,7 @@ impl<J: Journal> Owner<J> {
         }
     }
 
-    fn apply(&self, committed: impl Iterator<Item = Committed>) {
+    fn apply(&mut self, committed: impl Iterator<Item = Committed>) {
         let live = self.live();
         let mut topics = Vec::new();
         // Noted once for a run of changes of one service: 100,000 instances that fall together are one.
@@ -355,11 +382,23 @@ impl<J: Journal> Owner<J> {
             self.hub.noted(newest);
         }
         drop(catalog);
-        self.hub.schedule(topics);
+        if !topics.is_empty() {
+            self.unscheduled_since.get_or_insert_with(Instant::now);
+            self.unscheduled.append(&mut topics);
+        }
     }
 
     fn live(&self) -> Mono {
         self.liveness.at(self.clock.mono())
+    }
+}
+
+/// Waits until `at`. Where that has come already it only lets others have their turn: a timer would take a millisecond.
+async fn wait_until(at: Instant) {
+    if at <= Instant::now() {
+        tokio::task::yield_now().await;
+    } else {
+        tokio::time::sleep_until(at).await;
     }
 }
 
