@@ -109,6 +109,14 @@ pub struct GuardStatus {
     pub suspects: u64,
 }
 
+/// The answer to an operator who ends the mass-expiry guard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GuardEnded {
+    /// Whether it held.
+    pub held: bool,
+}
+
 /// A limit and how much of it is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -71,7 +71,8 @@ pub struct RegisterResponse {
     pub cluster_id: String,
     /// The history that `revision` counts in.
     pub epoch: String,
-    /// The revision at which the registration stands.
+    /// A revision of the registry at which the registration stands: it includes it, and may be later than the
+    /// instance's own.
     pub revision: u64,
     /// Whether the registration changed anything.
     pub changed: bool,
@@ -83,7 +84,7 @@ pub struct RegisterResponse {
 pub struct WriteResponse {
     /// The history that `revision` counts in.
     pub epoch: String,
-    /// The revision after the write.
+    /// A revision of the registry at which the write stands: it includes it, and may be later than the write's own.
     pub revision: u64,
     /// Whether the write changed anything.
     pub changed: bool,

@@ -20,7 +20,9 @@ pub mod service;
 pub mod watch;
 
 pub use beat::{BeatRequest, BeatResponse, DeclaredStatus, StatusReport};
-pub use history::{ChangeKind, EventsPage, GuardStatus, LimitUse, MembershipEvent, RegistryStatus};
+pub use history::{
+    ChangeKind, EventsPage, GuardEnded, GuardStatus, LimitUse, MembershipEvent, RegistryStatus,
+};
 pub use instance::{
     DrainRequest, DrainResponse, Health, Instance, Liveness, OperatorLayer, OperatorPatch, RegisterRequest,
     RegisterResponse, WriteResponse,

@@ -13,7 +13,7 @@ use beatrix_engine::{Registry, WriteError};
 use beatrix_wire as wire;
 use beatrix_wire::problem::kind;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use crate::extract::{RawBody, invalid_body};
 use crate::limits::{LEASES_PER_REQUEST_MAX, STATUSES_PER_REQUEST_MAX};
@@ -34,6 +34,7 @@ struct BeatsBody<'a> {
 /// Leases, and what came in their place: nothing can be registered under that, so it is unknown.
 #[derive(Default)]
 struct Leases {
+    count: usize,
     leases: Vec<Lease>,
     never: Vec<String>,
 }
@@ -56,10 +57,10 @@ impl<'de> Visitor<'de> for LeasesVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Leases, A::Error> {
         let mut leases = Leases::default();
         while let Some(LeaseText(lease)) = seq.next_element()? {
-            if leases.leases.len() + leases.never.len() == LEASES_PER_REQUEST_MAX {
-                return Err(A::Error::custom(format_args!(
-                    "more than {LEASES_PER_REQUEST_MAX} leases"
-                )));
+            leases.count += 1;
+            if leases.count > LEASES_PER_REQUEST_MAX {
+                // Read to the end without being kept; the whole request is refused then.
+                continue;
             }
             match lease {
                 Ok(lease) => leases.leases.push(lease),
@@ -126,7 +127,7 @@ pub(crate) fn renew(
 ) -> Result<(wire::BeatResponse, Vec<wire::StatusReport>)> {
     let BeatsBody {
         cluster_id,
-        leases: Leases { leases, never },
+        leases: Leases { count, leases, never },
         statuses,
     } = serde_json::from_slice(body).map_err(|error| invalid_body(&error, None))?;
     if cluster_id != registry.config().cluster_id {
@@ -136,6 +137,14 @@ pub(crate) fn renew(
         );
         return Err(Failure::new(StatusCode::CONFLICT, kind::WRONG_CLUSTER, detail)
             .about("cluster_id", "must be that of the registration"));
+    }
+    if count > LEASES_PER_REQUEST_MAX {
+        let max = LEASES_PER_REQUEST_MAX;
+        return Err(Failure::limit(
+            StatusCode::BAD_REQUEST,
+            "leases_per_request_max",
+            max,
+        ));
     }
     if statuses.len() > STATUSES_PER_REQUEST_MAX {
         let max = STATUSES_PER_REQUEST_MAX;

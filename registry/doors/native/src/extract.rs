@@ -65,10 +65,8 @@ impl<S: Send + Sync> FromRequestParts<S> for InstancePath {
             group: &group,
             name: &name,
         };
+        // Port 0 is Nacos's: what it registered so can be seen and operated here, but not registered.
         let endpoint: Endpoint = instance.parse()?;
-        if endpoint.port() == 0 {
-            return Err(Invalid::new("port", "must be a number from 1 to 65535", "0").into());
-        }
         Ok(Self {
             service: service.to_key()?,
             endpoint,

@@ -2,7 +2,7 @@
 
 use axum::extract::{RawQuery, State};
 use beatrix_core::changes::{Change, ChangeKind};
-use beatrix_core::model::{Revision, ServiceKey};
+use beatrix_core::model::{Invalid, Revision, ServiceKey, Version};
 use beatrix_engine::Registry;
 use beatrix_engine::registry::EventsQuery;
 use beatrix_wire as wire;
@@ -15,7 +15,7 @@ use crate::problem::Result;
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "history", operation_id = "events",
     params(
-        ("after" = Option<u64>, Query, description = "Only changes after this revision. Default 0"),
+        ("after" = Option<String>, Query, description = "Only changes after this revision, or `epoch.revision`. Default 0"),
         ("limit" = Option<u64>, Query, description = "1 to 1000. Default 100"),
         ("service" = Option<String>, Query, description = "Only of this `namespace/group/service`"),
     ),
@@ -29,8 +29,27 @@ pub(crate) async fn events(
     let limit = params
         .number("limit", 1..=EVENTS_LIMIT_MAX as u64)?
         .unwrap_or(100);
+    let newest = registry.version();
+    // A bare number counts in this epoch. Of another one nothing is known: all that is held is news, and some is lost.
+    let (after, other_epoch) = match params.get("after") {
+        Some(text) if text.contains('.') => {
+            let version: Version = text
+                .parse()
+                .map_err(|invalid: Invalid| invalid.in_field("after"))?;
+            let other = version.epoch != newest.epoch;
+            (if other { Revision::ZERO } else { version.revision }, other)
+        }
+        _ => (
+            Revision(params.number("after", 0..=u64::MAX)?.unwrap_or(0)),
+            false,
+        ),
+    };
+    if after > newest.revision {
+        let rule = format!("must not be after {newest}");
+        return Err(Invalid::new("after", rule, &after.to_string()).into());
+    }
     let page = registry.events(&EventsQuery {
-        after: Revision(params.number("after", 0..=u64::MAX)?.unwrap_or(0)),
+        after,
         service: params.parsed::<ServiceKey>("service")?,
         limit: usize::try_from(limit).unwrap_or(EVENTS_LIMIT_MAX),
     });
@@ -38,7 +57,7 @@ pub(crate) async fn events(
         epoch: page.version.epoch.to_string(),
         oldest_revision: page.oldest.0,
         revision: page.version.revision.0,
-        truncated: page.truncated,
+        truncated: page.truncated || other_epoch,
         next_after: page.next_after.0,
         events: page.changes.iter().map(event).collect(),
     }))
@@ -93,4 +112,21 @@ pub(crate) async fn status(State(registry): State<Registry>) -> axum::Json<wire:
         },
         limits: limits::in_use(config, &status),
     })
+}
+
+/// Ends the mass-expiry guard by hand, in one service or everywhere. Those whom it protected get a fresh deadline; it
+/// does not hold again for a minute.
+#[utoipa::path(
+    delete, path = "/api/v1/guard", tag = "history", operation_id = "end_guard",
+    params(("service" = Option<String>, Query, description = "Only in this `namespace/group/service`")),
+    responses((status = 200, body = wire::GuardEnded), (status = 400, body = wire::Problem))
+)]
+pub(crate) async fn end_guard(
+    State(registry): State<Registry>,
+    RawQuery(query): RawQuery,
+) -> Result<axum::Json<wire::GuardEnded>> {
+    let params = Params::parse(query.as_deref(), &["service"], &[])?;
+    let service = params.parsed::<ServiceKey>("service")?;
+    let held = registry.end_guard(service).await;
+    Ok(axum::Json(wire::GuardEnded { held }))
 }

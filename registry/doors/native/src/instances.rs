@@ -43,6 +43,9 @@ pub(crate) async fn register(
     InstancePath { service, endpoint }: InstancePath,
     Json(request): Json<wire::RegisterRequest>,
 ) -> Result<(StatusCode, axum::Json<wire::RegisterResponse>)> {
+    if endpoint.port() == 0 {
+        return Err(Invalid::new("port", "must be a number from 1 to 65535", "0").into());
+    }
     let registration = registration(request, registry.config().timings)?;
     let registered = registry
         .register(service, endpoint, registration, Health::Healthy)

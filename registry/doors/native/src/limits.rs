@@ -3,8 +3,8 @@
 //! | name | limit | what happens beyond it |
 //! | --- | --- | --- |
 //! | `body_bytes_max` | 1 MiB | 413 `limit-exceeded` |
-//! | `leases_per_request_max` | 50,000 | 400 `invalid-body` |
-//! | `statuses_per_request_max` | 1,000 | 400 `invalid-body` |
+//! | `leases_per_request_max` | 50,000 | 400 `limit-exceeded` |
+//! | `statuses_per_request_max` | 1,000 | 400 `limit-exceeded` |
 //! | `namespace`, `group`, `service`, `cluster` | 64, 128, 512, 64 characters | 400 `invalid-value` |
 //! | `address` | 128 characters | 400 `invalid-value` |
 //! | `metadata_entries_max` | 128 | 400 `invalid-value` |
@@ -19,12 +19,19 @@
 //! | `events_limit_max` | 1,000 | 400 `invalid-value` |
 //! | `wait_ms_max` | 60,000 ms | 400 `invalid-value` |
 //! | `drain_deadline_ms_max` | 300,000 ms | 400 `invalid-value` |
+//! | `operator_layers_per_service_max` | 10,000 | 429 `limit-exceeded` |
+//! | name of a subscriber | 128 bytes | 400 `invalid-value` |
+//! | reason of a status | 256 bytes | 400 `invalid-value` |
 //! | `connections_max` | 200,000 (configurable) | new connections wait until one ends |
+//! | head of a request | 64 KiB | 431 without a body |
+//! | time to receive a request | 15 to 30 s | the connection is closed |
 //!
-//! `GET /api/v1/status` tells them with their use.
+//! `GET /api/v1/status` tells those whose name is set in code, with their use; `connections_max` belongs to the
+//! process and is not among them.
 
 use std::collections::BTreeMap;
 
+use beatrix_core::catalog::LAYERS_PER_SERVICE_MAX;
 use beatrix_core::model::{METADATA_BYTES_MAX, METADATA_ENTRIES_MAX};
 use beatrix_engine::EngineConfig;
 use beatrix_engine::registry::Status;
@@ -83,6 +90,11 @@ pub(crate) fn in_use(config: &EngineConfig, status: &Status) -> BTreeMap<String,
             "change_log_max",
             number(config.catalog.change_log_max),
             Some(status.changes_held),
+        ),
+        (
+            "operator_layers_per_service_max",
+            number(LAYERS_PER_SERVICE_MAX),
+            None,
         ),
         ("page_size_max", number(PAGE_SIZE_MAX), None),
         ("events_limit_max", number(EVENTS_LIMIT_MAX), None),

@@ -43,6 +43,7 @@ pub(crate) fn router() -> OpenApiRouter<Registry> {
         .routes(routes!(watch::acknowledge))
         .routes(routes!(history::events))
         .routes(routes!(history::status))
+        .routes(routes!(history::end_guard))
 }
 
 /// Adds the document, and the page to try it where that is built in.

@@ -178,7 +178,10 @@ pub(crate) async fn get(
         }
         // Another history tells nothing about this one: then whatever there is now is news.
         if after.epoch == newest.epoch && !changed_within(&registry, &service, after.revision, wait).await? {
-            return Ok(not_modified(after));
+            return match registry.revision_of(service.borrowed()) {
+                Some(_) => Ok(not_modified(after)),
+                None => Err(Refusal::ServiceNotFound(service).into()),
+            };
         }
     } else if wait_ms.is_some() {
         return Err(Invalid::new(
@@ -233,7 +236,12 @@ async fn changed_within(
             subscription.next().await;
         }
     };
-    Ok(tokio::time::timeout(wait, changed).await.is_ok())
+    // Nothing changes any more once the registry stops, and a poll must not keep it from doing so.
+    Ok(tokio::select! {
+        () = changed => true,
+        () = registry.stopping() => past(),
+        () = tokio::time::sleep(wait) => false,
+    })
 }
 
 fn if_none_match(headers: &HeaderMap, version: Version) -> bool {

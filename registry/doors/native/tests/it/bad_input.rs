@@ -90,6 +90,7 @@ async fn bad_paths_name_field_and_rule_and_change_nothing() {
         (path("n", "g", "", "10.0.0.1:80"), "service"),
         (path("", "g", "s", "10.0.0.1:80"), "namespace"),
         (path("n", "g", "%20", "10.0.0.1:80"), "service"),
+        (path("n", "g", "%2E%2E", "10.0.0.1:80"), "service"),
         (path("n", "g", "a%00b", "10.0.0.1:80"), "service"),
         (path("n", "g", &long, "10.0.0.1:80"), "service"),
         (path("n", "g", "%E6%9C%8D", "10.0.0.1:80"), "service"),
@@ -134,6 +135,7 @@ async fn bad_parameters_are_named() {
         (format!("{watch}&name={}", "n".repeat(200)), "name"),
         (format!("{watch}&acks=1"), "acks"),
         ("/api/v1/events?after=-1".into(), "after"),
+        ("/api/v1/events?after=99".into(), "after"),
         ("/api/v1/events?limit=0".into(), "limit"),
     ] {
         let problem = door.get(&path).await.problem(400, "invalid-value");
@@ -162,7 +164,7 @@ async fn bad_batches_renew_nothing() {
         (
             json!({"cluster_id": "beatrix", "leases": many}).to_string(),
             400,
-            "invalid-body",
+            "limit-exceeded",
         ),
         (
             json!({"cluster_id": "beatrix", "lease": []}).to_string(),

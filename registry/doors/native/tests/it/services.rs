@@ -187,6 +187,11 @@ async fn history_tells_what_changed_when_and_why() {
         (page.events[0].revision, page.next_after, page.truncated),
         (2, 2, false)
     );
+    let epoch = door.registry.epoch();
+    let page: wire::EventsPage = door.get(&format!("/api/v1/events?after={epoch}.2")).await.json();
+    assert_eq!((page.events[0].revision, page.truncated), (3, false));
+    let page: wire::EventsPage = door.get("/api/v1/events?after=0123456789abcdef.2").await.json();
+    assert_eq!((page.events.len(), page.truncated), (3, true), "of another epoch");
     let other: wire::EventsPage = door.get("/api/v1/events?service=public/g/none").await.json();
     assert!(other.events.is_empty());
 }
@@ -221,4 +226,43 @@ async fn the_document_names_every_path_and_there_is_a_page_to_try_it() {
     }
     assert!(document["components"]["schemas"]["Problem"].is_object());
     assert!(door.get("/api/docs/").await.status.is_success());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_poll_does_not_keep_the_registry_from_stopping() {
+    let door = Door::open().await;
+    door.register("10.0.0.1:80").await;
+    let view = door.service().await;
+    let poll = format!("{SERVICE}?after={}.{}&wait_ms=60000", view.epoch, view.revision);
+    let began = tokio::time::Instant::now();
+    let (answer, ()) = tokio::join!(door.get(&poll), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        door.registry.stop().await;
+    });
+    assert_eq!((answer.status.as_u16(), began.elapsed().as_secs()), (304, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_ends_the_guard() {
+    let door = Door::open().await;
+    for port in 1..=30 {
+        door.register(&format!("10.0.0.1:{port}")).await;
+    }
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    let status: wire::RegistryStatus = door.get("/api/v1/status").await.json();
+    assert_eq!(
+        (status.instances, status.healthy, status.guard.suspects),
+        (30, 30, 30)
+    );
+    assert!(
+        status.guard.holding_registry && status.guard.holding_services == ["public/DEFAULT_GROUP/orders"]
+    );
+    let suspect = door.instance("10.0.0.1:1").await;
+    assert!(suspect.suspect && suspect.serving && suspect.reason == "guarded");
+
+    let end = async || -> wire::GuardEnded { door.call("DELETE", "/api/v1/guard", "").await.json() };
+    assert!(end().await.held);
+    assert!(!end().await.held);
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(door.service().await.instances.len(), 0, "who stays silent goes");
 }
