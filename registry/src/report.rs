@@ -13,14 +13,15 @@ const LINES_MAX: usize = 50;
 
 /// Logs changes until the registry stops.
 pub(crate) async fn run(registry: Registry) {
-    let stopping = registry.stopping();
-    tokio::pin!(stopping);
+    let stopped = registry.stopped();
+    tokio::pin!(stopped);
     let mut after = registry.version().revision;
-    loop {
-        tokio::select! {
-            () = &mut stopping => return,
-            () = tokio::time::sleep(EVERY) => {}
-        }
+    let mut last_look = false;
+    while !last_look {
+        last_look = tokio::select! {
+            () = &mut stopped => true,
+            () = tokio::time::sleep(EVERY) => false,
+        };
         if registry.version().revision == after {
             continue;
         }

@@ -57,6 +57,7 @@ pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow:
         epoch = %registry.epoch(),
         "listening"
     );
+    tracing::debug!(?config, "configuration");
     tokio::spawn(report::run(registry.clone()));
 
     let closing = CancellationToken::new();
@@ -72,9 +73,10 @@ pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow:
         // Without its owner it would go on answering, and know less and less: better that it is restarted.
         () = registry.stopped() => true,
     };
-    // Streams hear it from the registry and end; then the listener's connections can.
-    registry.stop().await;
+    // No new connections from here on; streams end when the registry has pushed the last changes, and then the
+    // connections that are open can.
     closing.cancel();
+    registry.stop().await;
     served.await.context("the listener failed")?;
     anyhow::ensure!(!by_itself, "the registry ended by a defect");
     tracing::info!("stopped");

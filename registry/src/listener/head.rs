@@ -1,10 +1,12 @@
-//! A bound on how long a peer may take to send the head of a request, without a timer for each request.
+//! A bound on how long a peer may take to send a request, head and body, without a timer for each request.
 //!
-//! hyper can do it with a timer that is made and dropped for each request; that took a fifth of the throughput of
-//! small requests. Here the socket and the service note where a connection stands in one byte, and one slow tick for
-//! each connection looks at it: a head that is there at two ticks in a row, unfinished, has taken too long.
+//! hyper can bound the head with a timer that is made and dropped for each request; that took a fifth of the
+//! throughput of small requests. Here the socket and the service note where a connection stands in one byte, and one
+//! slow tick for each connection looks at it: a request that is being received at two ticks in a row has taken too
+//! long.
 //!
-//! Connections that wait between requests are left alone, and so are those of HTTP/2, which has pings of its own.
+//! Connections that wait between requests, or for an answer, are left alone, and so are those of HTTP/2, which has
+//! pings of its own.
 
 use std::io;
 use std::pin::Pin;
@@ -13,70 +15,93 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::Request;
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How often a connection is looked at. A head may take from one to two of these.
+/// How often a connection is looked at. A request may take from one to two of these.
 pub(super) const TICK: Duration = Duration::from_secs(15);
 
-/// Between requests, or sending a response.
+/// Between requests, or sending the rest of a response.
 const IDLE: u8 = 0;
-/// Receiving a head since the last tick; also a connection that has just been opened.
-const HEAD: u8 = 1;
-/// Receiving the same head since before the last tick.
-const SLOW_HEAD: u8 = 2;
-/// The head was received; what comes in is the body.
+/// Receiving a request since the last tick; also a connection that has just been opened.
+const RECEIVING: u8 = 1;
+/// Receiving the same request since before the last tick.
+const SLOW: u8 = 2;
+/// The request was received; it waits for its answer.
 const BUSY: u8 = 3;
+/// The answer is there and begins to be sent.
+const ANSWERED: u8 = 4;
 /// HTTP/2: never slow.
-const EXEMPT: u8 = 4;
+const EXEMPT: u8 = 5;
 
 /// How HTTP/2 begins.
 const HTTP2_PREFACE: &[u8] = b"PRI";
 
-/// Where a connection stands.
+/// Where a connection stands. Only its own task changes that.
 #[derive(Debug, Clone)]
 pub(super) struct Progress(Arc<AtomicU8>);
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self(Arc::new(AtomicU8::new(HEAD)))
+        Self(Arc::new(AtomicU8::new(RECEIVING)))
     }
 
-    /// Looks at the connection. Returns whether its head has taken too long.
+    /// Looks at the connection. Returns whether its request has taken too long.
     pub(super) fn tick(&self) -> bool {
-        match self
-            .0
-            .compare_exchange(HEAD, SLOW_HEAD, Ordering::Relaxed, Ordering::Relaxed)
-        {
-            Ok(_) => false,
-            Err(state) => state == SLOW_HEAD,
+        match self.state() {
+            RECEIVING => {
+                self.set(SLOW);
+                false
+            }
+            state => state == SLOW,
         }
     }
 
-    fn is(&self, state: u8) -> bool {
-        self.0.load(Ordering::Relaxed) == state
+    fn state(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
     }
 
+    fn set(&self, state: u8) {
+        self.0.store(state, Ordering::Relaxed);
+    }
+
+    /// Bytes came in. Between requests they begin the next.
     fn received(&self, bytes: &[u8]) {
-        if self.is(IDLE) {
-            self.0.store(HEAD, Ordering::Relaxed);
-        } else if self.is(HEAD) && bytes.starts_with(HTTP2_PREFACE) {
-            self.0.store(EXEMPT, Ordering::Relaxed);
+        match self.state() {
+            IDLE => self.set(RECEIVING),
+            RECEIVING if bytes.starts_with(HTTP2_PREFACE) => self.set(EXEMPT),
+            _ => {}
         }
     }
 
-    fn called(&self) {
-        if !self.is(EXEMPT) {
-            self.0.store(BUSY, Ordering::Relaxed);
+    /// The head of a request is there; the body perhaps, too.
+    fn called(&self, whole: bool) {
+        if self.state() != EXEMPT {
+            self.set(if whole { BUSY } else { RECEIVING });
         }
     }
 
+    /// The body is there.
+    fn whole(&self) {
+        if matches!(self.state(), RECEIVING | SLOW) {
+            self.set(BUSY);
+        }
+    }
+
+    fn answered(&self) {
+        if self.state() != EXEMPT {
+            self.set(ANSWERED);
+        }
+    }
+
+    /// Bytes go out. Before the answer that is but an invitation to send the body.
     fn sent(&self) {
-        if self.is(BUSY) {
-            self.0.store(IDLE, Ordering::Relaxed);
+        if self.state() == ANSWERED {
+            self.set(IDLE);
         }
     }
 }
@@ -134,21 +159,53 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
     }
 }
 
-/// A service that notes that a head was received.
-#[derive(Debug, Clone)]
-pub(super) struct Called<S> {
-    pub(super) service: S,
-    pub(super) progress: Progress,
+/// Calls the service, and notes how far the request is.
+pub(super) async fn call<S: Service<Request<Body>>>(
+    service: S,
+    progress: Progress,
+    request: Request<Incoming>,
+) -> Result<S::Response, S::Error> {
+    let whole = request.body().is_end_stream();
+    progress.called(whole);
+    let request = if whole {
+        request.map(Body::new)
+    } else {
+        let progress = progress.clone();
+        request.map(|incoming| Body::new(NotedBody { incoming, progress }))
+    };
+    let answer = service.call(request).await;
+    progress.answered();
+    answer
 }
 
-impl<S: Service<Request<Body>>> Service<Request<Incoming>> for Called<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
+/// A body that notes its end.
+struct NotedBody {
+    incoming: Incoming,
+    progress: Progress,
+}
 
-    fn call(&self, request: Request<Incoming>) -> S::Future {
-        self.progress.called();
-        self.service.call(request.map(Body::new))
+impl http_body::Body for NotedBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.incoming).poll_frame(cx);
+        if frame.is_ready() && this.incoming.is_end_stream() {
+            this.progress.whole();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
     }
 }
 
@@ -157,17 +214,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_head_that_stays_unfinished_is_slow() {
+    fn only_a_request_that_stays_unfinished_is_slow() {
         let progress = Progress::new();
         // Opened, and silent.
         assert!(!progress.tick());
         assert!(progress.tick());
-        // The head comes at last, then a slow body, then the answer, then silence between requests.
+        // The request comes at last, its answer takes long, then there is silence between requests.
         progress.received(b"GET / HTTP/1.1\r\n\r\n");
-        progress.called();
+        progress.called(true);
         assert!(!progress.tick() && !progress.tick());
-        progress.received(b"body");
-        assert!(!progress.tick() && !progress.tick());
+        progress.answered();
         progress.sent();
         assert!(!progress.tick() && !progress.tick());
         // The next head begins and does not end, byte by byte.
@@ -178,10 +234,30 @@ mod tests {
     }
 
     #[test]
+    fn a_body_may_be_invited_and_must_then_come() {
+        let progress = Progress::new();
+        progress.received(b"POST / HTTP/1.1\r\nexpect: 100-continue\r\n\r\n");
+        progress.called(false);
+        progress.sent();
+        assert!(!progress.tick());
+        progress.received(b"half");
+        assert!(progress.tick(), "half a body is slow");
+        // A whole one is not, however long its answer takes.
+        progress.whole();
+        assert!(!progress.tick() && !progress.tick());
+        progress.answered();
+        progress.sent();
+        progress.sent();
+        assert!(!progress.tick() && !progress.tick());
+    }
+
+    #[test]
     fn http2_is_never_slow() {
         let progress = Progress::new();
         progress.received(b"PRI * HTTP/2.0\r\n");
-        progress.called();
+        progress.called(false);
+        progress.whole();
+        progress.answered();
         progress.sent();
         progress.received(b"ping");
         assert!(!progress.tick() && !progress.tick());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -15,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use head::{Called, Noted, Progress};
+use head::{Noted, Progress};
 
 /// How much of a response may wait in memory for a peer that does not read. Besides, the kernel has its own buffer.
 const BUFFER_MAX: usize = 64 * 1024;
@@ -53,10 +54,8 @@ pub(crate) async fn serve(
         let _slower_if_refused = stream.set_nodelay(true);
         let progress = Progress::new();
         let service = TowerToHyperService::new(router.clone());
-        let service = Called {
-            service,
-            progress: progress.clone(),
-        };
+        let noted = progress.clone();
+        let service = service_fn(move |request| head::call(service.clone(), noted.clone(), request));
         let stream = TokioIo::new(Noted {
             stream,
             progress: progress.clone(),
@@ -69,7 +68,7 @@ pub(crate) async fn serve(
                         tracing::debug!(%error, "connection ended");
                     }
                 }
-                () = slow_head(progress) => tracing::debug!("connection cut: the head of a request took too long"),
+                () = slow_request(progress) => tracing::debug!("connection cut: a request took too long to be received"),
             }
             drop(permit);
         });
@@ -82,8 +81,8 @@ pub(crate) async fn serve(
     }
 }
 
-/// Resolves when the head of a request has taken too long.
-async fn slow_head(progress: Progress) {
+/// Resolves when a request has taken too long to be received.
+async fn slow_request(progress: Progress) {
     loop {
         tokio::time::sleep(head::TICK).await;
         if progress.tick() {
