@@ -1,5 +1,6 @@
-# For the scripts beside it: builds the release programs, starts the registry and the bare handlers on free ports of
-# the loopback interface, and stops them at the end. Not part of CI: what they print depends on the machine.
+# What the scripts beside it have started, for them to source: builds the release programs, starts the registry and
+# the bare handlers on free ports of the loopback interface, and stops them at the end. Not part of CI: what the
+# scripts print depends on the machine.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

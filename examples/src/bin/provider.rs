@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! listening on 127.0.0.1:41873
-//! registered public/DEFAULT_GROUP/demo at 127.0.0.1:41873, lease 7Qx2
+//! registered public/DEFAULT_GROUP/demo at 127.0.0.1:41873, lease 5f0c2e9a71d3b846
 //! answered demo@127.0.0.1:41873
 //! deregistered
 //! ```
