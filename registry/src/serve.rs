@@ -44,6 +44,7 @@ pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow:
     let random = Random::from_system().context("no randomness from the system")?;
     let journal = Memory::new(random.epoch());
     let registry = RegistryBuilder::new(config.engine.clone(), random)
+        .with_own_thread()
         .start(journal)
         .await?;
     let http = TcpListener::bind(config.http_addr)

@@ -13,7 +13,7 @@ use super::slots::{Maybe, Phase};
 const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How many who are due together are decided in one turn. Few in tests, so that they see turns that leave some over.
-pub const DUE_MAX: usize = if cfg!(test) { 8 } else { 8192 };
+pub const DUE_MAX: usize = if cfg!(test) { 8 } else { 1024 };
 
 /// What was seen of an instance when it was looked at.
 enum Seen {
