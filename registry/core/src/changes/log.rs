@@ -56,10 +56,14 @@ pub struct ChangeLog {
     max: usize,
 }
 
+/// For how many changes there is room from the start. It is but addresses until it is used; growing instead would copy
+/// the whole log in the middle of a burst.
+const RESERVED_MAX: usize = 1024 * 1024;
+
 impl ChangeLog {
     pub(crate) fn new(max: usize) -> Self {
         Self {
-            changes: VecDeque::new(),
+            changes: VecDeque::with_capacity(max.clamp(1, RESERVED_MAX)),
             first: 0,
             dropped: None,
             max: max.max(1),
