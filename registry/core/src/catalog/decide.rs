@@ -202,13 +202,16 @@ impl Catalog {
             }
         };
         limit("instances_max", self.instances(), self.config.instances_max)?;
-        match service {
-            Some(service) => {
-                let max = self.config.instances_per_service_max;
-                limit("instances_per_service_max", service.roster.len(), max)
-            }
-            None => limit("services_max", self.services(), self.config.services_max),
+        if service.is_none() {
+            limit("services_max", self.services(), self.config.services_max)?;
         }
+        // Those that are reserved may all be of this service, also of one that does not exist yet.
+        let there = service.map_or(0, |service| service.roster.len());
+        limit(
+            "instances_per_service_max",
+            there,
+            self.config.instances_per_service_max,
+        )
     }
 
     fn decide_operate(

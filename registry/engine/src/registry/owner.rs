@@ -231,8 +231,7 @@ impl<J: Journal> Owner<J> {
             let subject = self.catalog.lock().subject(&command);
             let same = subject.is_some_and(|subject| group.subjects.contains(&subject));
             let session = matches!(command, Command::CloseSession { .. });
-            let full = matches!(command, Command::Register { .. }) && self.fills_a_service(&group);
-            if same || full || session && group.registers {
+            if same || session && group.registers {
                 self.finish(&mut group).await;
             }
             let registered = match &command {
@@ -273,11 +272,6 @@ impl<J: Journal> Owner<J> {
     fn decide(&self, command: Command, reserved: usize) -> Result<Decision, Refusal> {
         let live = self.live();
         self.catalog.lock().decide(command, reserved, live)
-    }
-
-    /// Whether the group could fill a service that comes into being with it: the catalog cannot know that yet.
-    fn fills_a_service(&self, group: &Group) -> bool {
-        group.decided.len() >= self.catalog.lock().config().instances_per_service_max
     }
 
     /// Whether `reserved` more could reach a limit. Roughly, but never false if they could.
