@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 
 use crate::changes::Place;
 use crate::liveness::Guard;
@@ -26,7 +26,9 @@ pub struct Shared {
     pub(super) index: u32,
     /// The revision of the last change. The view is fresh if it is at this revision.
     revision: AtomicU64,
-    view: ArcSwap<View>,
+    /// The view of that revision, if somebody has asked for it. One that a change has made stale is let go at once: it
+    /// shares chunks with the roster, and the next changes would have to copy them.
+    view: ArcSwapOption<View>,
 }
 
 impl Shared {
@@ -36,7 +38,7 @@ impl Shared {
             key: view.key.clone(),
             index,
             revision,
-            view: ArcSwap::from_pointee(view),
+            view: ArcSwapOption::from_pointee(view),
         }
     }
 
@@ -44,7 +46,8 @@ impl Shared {
     #[must_use]
     pub fn fresh(&self) -> Option<Arc<View>> {
         let view = self.view.load();
-        (view.revision.0 == self.revision.load(Ordering::Acquire)).then(|| Arc::clone(&view))
+        let view = view.as_ref()?;
+        (view.revision.0 == self.revision.load(Ordering::Acquire)).then(|| Arc::clone(view))
     }
 
     /// The name of the service.
@@ -61,7 +64,7 @@ impl Shared {
 
     /// Gives readers the view of the newest revision.
     pub(super) fn publish(&self, view: Arc<View>) {
-        self.view.store(view);
+        self.view.store(Some(view));
     }
 }
 
@@ -122,6 +125,9 @@ impl Service {
     /// Tells readers that their view is stale.
     pub(super) fn touch(&self, revision: Revision) {
         self.shared.revision.store(revision.0, Ordering::Release);
+        if self.shared.view.load().is_some() {
+            self.shared.view.store(None);
+        }
     }
 
     /// Adds an instance to the counts, or takes it out. To be called around every change of it.

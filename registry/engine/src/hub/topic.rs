@@ -47,6 +47,15 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    /// Lets go of the snapshots that are kept to be shared. They are overtaken, and while somebody holds the views in
+    /// them every change must copy the chunk that it touches.
+    fn let_go_of_views(&mut self) {
+        self.behind.retain(|(_, update)| !update.is_snapshot());
+        self.latest.take_if(|latest| latest.is_snapshot());
+    }
+}
+
 impl Topic {
     pub(super) fn new(key: ServiceKey, at: Revision) -> Self {
         let state = State {
@@ -88,11 +97,16 @@ impl Topic {
         state.closed
     }
 
-    /// Notes a change. Takes no lock. Returns whether none waited: then the topic is to be scheduled.
+    /// Notes a change. Returns whether none waited: then the topic is to be scheduled.
     pub(super) fn note(&self, revision: Revision) -> bool {
-        self.pending
+        let first = self
+            .pending
             .compare_exchange(NONE, revision.0, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+            .is_ok();
+        if first {
+            self.state.lock().let_go_of_views();
+        }
+        first
     }
 
     /// When to push what was noted, unless it is now.

@@ -56,10 +56,12 @@ impl Update {
         }
     }
 
-    pub(super) fn is_snapshot_of(&self, view: &View) -> bool {
+    pub(super) fn is_snapshot(&self) -> bool {
         matches!(self.kind, UpdateKind::Snapshot(_))
-            && self.to == view.version()
-            && self.complete == view.complete
+    }
+
+    pub(super) fn is_snapshot_of(&self, view: &View) -> bool {
+        self.is_snapshot() && self.to == view.version() && self.complete == view.complete
     }
 
     /// Whether somebody whose state is `at` may be told this.

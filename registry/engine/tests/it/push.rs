@@ -26,6 +26,25 @@ async fn the_first_change_of_a_quiet_service_is_pushed_at_once() {
     }
 }
 
+/// Snapshots are kept to be shared, but while one is held every change copies what it touches.
+#[tokio::test(start_paused = true)]
+async fn a_change_lets_go_of_the_snapshots_that_were_kept() {
+    let registry = registry().await;
+    register(&registry, "s", "10.0.0.1:80").await;
+    let mut subscription = subscribe(&registry, &["s"], None);
+    let batch = told(&mut subscription).await;
+    let UpdateKind::Snapshot(view) = &batch.updates[0].kind else {
+        panic!("the first is the whole")
+    };
+    let view = Arc::downgrade(view);
+    drop(batch);
+    assert!(view.upgrade().is_some(), "kept for the next subscriber");
+    operate(&registry, "s", "10.0.0.1:80", 2).await;
+    assert!(view.upgrade().is_none());
+    let told = told(&mut subscription).await;
+    assert!(matches!(told.updates[0].kind, UpdateKind::Delta { .. }));
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_service_in_a_burst_does_not_delay_another() {
     let registry = registry().await;

@@ -211,6 +211,54 @@ fn a_view_that_is_held_stays_as_it_was() {
     ));
 }
 
+/// Where each chunk of the service stands in memory.
+fn places(view: &View) -> Vec<usize> {
+    let chunks = view.chunks().iter();
+    chunks.map(|chunk| std::sync::Arc::as_ptr(chunk).addr()).collect()
+}
+
+/// Or a mass expiry would copy the whole service, and the first of a process would wait for fresh memory.
+#[test]
+fn changes_copy_a_chunk_only_for_a_view_that_somebody_holds() {
+    let mut world = World::without_guard();
+    world.register_many("s", 300);
+    // Whoever reads after each change holds no view while the next one is made.
+    let begin = places(&world.view("s").unwrap());
+    world.register(
+        "s",
+        &crate::catalog::testing::address(299),
+        labelled("k", "v", beat()),
+    );
+    let first = places(&world.view("s").unwrap());
+    let copied = begin.iter().zip(&first).filter(|(one, other)| one != other);
+    assert_eq!(
+        copied.count(),
+        1,
+        "the view that readers shared was let go only by this change"
+    );
+    for number in 0..300 {
+        world.register(
+            "s",
+            &crate::catalog::testing::address(number),
+            labelled("k", "v", beat()),
+        );
+    }
+    let all = places(&world.view("s").unwrap());
+    let copied = first.iter().zip(&all).filter(|(one, other)| one != other);
+    assert_eq!(
+        copied.count(),
+        1,
+        "the first of many changes lets go of it for all"
+    );
+
+    let held = world.view("s").unwrap();
+    for number in 0..300 {
+        world.register("s", &crate::catalog::testing::address(number), beat());
+    }
+    let now = places(&world.view("s").unwrap());
+    assert!(places(&held).iter().zip(&now).all(|(one, other)| one != other));
+}
+
 /// A few changes are searched for one by one, many by a look at the whole roster.
 #[test]
 fn a_delta_of_few_and_one_of_many_both_give_the_newest_state() {
