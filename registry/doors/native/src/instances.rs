@@ -110,6 +110,8 @@ fn registration(
     params(
         ("namespace",), ("group",), ("service",), ("instance", description = "`address:port`"),
         ("lease" = Option<String>, Query, description = "Only if the instance holds this lease"),
+        ("by" = Option<String>, Query, description = "`client` (without it) or `operator`: who removes it. The reason \
+          that everybody is told is `deregistered` or `operator`"),
     ),
     responses(
         (status = 200, body = wire::WriteResponse), (status = 400, body = wire::Problem),
@@ -121,8 +123,13 @@ pub(crate) async fn deregister(
     InstancePath { service, endpoint }: InstancePath,
     RawQuery(query): RawQuery,
 ) -> Result<axum::Json<wire::WriteResponse>> {
-    let lease = Params::parse(query.as_deref(), &["lease"], &[])?.parsed("lease")?;
-    let written = registry.deregister(service, endpoint, lease, &[]).await?;
+    let params = Params::parse(query.as_deref(), &["lease", "by"], &[])?;
+    let lease = params.parsed("lease")?;
+    let written = match params.get("by") {
+        None | Some("client") => registry.deregister(service, endpoint, lease, &[]).await?,
+        Some("operator") => registry.evict(service, endpoint, lease, &[]).await?,
+        Some(other) => return Err(Invalid::new("by", "must be client or operator", other).into()),
+    };
     Ok(written_json(&registry, written))
 }
 

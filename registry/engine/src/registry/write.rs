@@ -102,6 +102,29 @@ impl Registry {
         .await
     }
 
+    /// Removes an instance on an operator's behalf. Its client may register it again; the operator's layer waits for that
+    /// like that of an instance that was lost.
+    ///
+    /// # Errors
+    /// If there is no such instance.
+    pub async fn evict(
+        &self,
+        service: ServiceKey,
+        endpoint: Endpoint,
+        lease: Option<Lease>,
+        only: &'static [LivenessKind],
+    ) -> Result<Written, WriteError> {
+        let reason = Reason::Operator;
+        self.write(Command::Deregister {
+            service,
+            endpoint,
+            lease,
+            only,
+            reason,
+        })
+        .await
+    }
+
     /// Changes the operator's layer of an instance.
     ///
     /// # Errors

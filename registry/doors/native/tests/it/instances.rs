@@ -175,6 +175,24 @@ async fn deregistering_asks_for_the_lease_if_one_is_given() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_an_operator_removes_is_told_as_that_and_keeps_the_operators_layer() {
+    let door = Door::open().await;
+    let instance = format!("{SERVICE}/instances/10.0.0.1:80");
+    door.register("10.0.0.1:80").await;
+    door.call("PATCH", &instance, "{\"enabled\":false}").await;
+    door.call("DELETE", &format!("{instance}?by=nobody"), "")
+        .await
+        .problem(400, "invalid-value");
+    let removed = door.call("DELETE", &format!("{instance}?by=operator"), "").await;
+    assert!(removed.json::<wire::WriteResponse>().changed);
+    assert_eq!(door.service().await.emptied_by.as_deref(), Some("operator"));
+    door.register("10.0.0.1:80").await;
+    assert!(!door.instance("10.0.0.1:80").await.enabled);
+    door.call("DELETE", &format!("{instance}?by=client"), "").await;
+    assert_eq!(door.service().await.emptied_by.as_deref(), Some("deregistered"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_answers_when_all_who_acknowledge_have() {
     let door = Door::open().await;
     door.register("10.0.0.1:80").await;
