@@ -4,15 +4,15 @@
 //! groups: commands about different instances are decided together and committed at once. The catalog's lock is held
 //! to decide and to apply, not while the journal works.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use beatrix_core::catalog::{
-    Catalog, Command, Committed, Decision, GuardEvent, Mutation, Refusal, Shared, Standing,
+    Catalog, Command, Committed, Decision, GuardEvent, Mutation, Refusal, Shared, Standing, Subject,
 };
 use beatrix_core::liveness::LivenessClock;
-use beatrix_core::model::{Endpoint, Mono, ServiceKey};
+use beatrix_core::model::{Endpoint, Lifetime, Mono, ServiceKey};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -87,22 +87,32 @@ struct Group {
     /// Whose mutations are in it: a later command about one of them must see the earlier one applied.
     subjects: HashSet<(ServiceKey, Endpoint), ahash::RandomState>,
     /// Whether an instance may come into being: then a connection may have more than the catalog knows.
-    registers: bool,
+    registers: BTreeSet<Lifetime>,
+    /// Whether what is in it stands alone.
+    alone: bool,
 }
 
 impl Group {
     fn touches(&self, mutations: &[Mutation]) -> bool {
         mutations.iter().any(|mutation| {
-            let (service, endpoint) = mutation.subject();
-            self.subjects.contains(&(service.clone(), endpoint.clone()))
+            let subject = mutation.subject().instance();
+            subject.is_some_and(|(service, endpoint)| {
+                self.subjects.contains(&(service.clone(), endpoint.clone()))
+            })
         })
     }
 
     fn add(&mut self, decided: Decided) {
         for mutation in &decided.mutations {
-            let (service, endpoint) = mutation.subject();
-            self.subjects.insert((service.clone(), endpoint.clone()));
-            self.registers |= matches!(mutation, Mutation::Registered { .. });
+            match mutation.subject() {
+                Subject::Instance(service, endpoint) => {
+                    self.subjects.insert((service.clone(), endpoint.clone()));
+                }
+                _ => self.alone = true,
+            }
+            if let Mutation::Registered { registration, .. } = mutation {
+                self.registers.insert(registration.liveness.kind().lifetime());
+            }
         }
         self.decided.push(decided);
     }
@@ -231,7 +241,18 @@ impl<J: Journal> Owner<J> {
             let subject = self.catalog.lock().subject(&command);
             let same = subject.is_some_and(|subject| group.subjects.contains(&subject));
             let session = matches!(command, Command::CloseSession { .. });
-            if same || session && group.registers {
+            let mixed = match &command {
+                Command::Register {
+                    registration,
+                    uniform: true,
+                    ..
+                } => group
+                    .registers
+                    .contains(&registration.liveness.kind().lifetime().other()),
+                _ => false,
+            };
+            let alone = group.alone || command.stands_alone();
+            if same || mixed || alone || session && !group.registers.is_empty() {
                 self.finish(&mut group).await;
             }
             let registered = match &command {
