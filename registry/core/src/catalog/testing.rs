@@ -109,6 +109,8 @@ pub(crate) struct World {
     next_lease: u64,
     /// Every mutation that was applied, in order.
     pub(crate) history: Vec<Committed>,
+    /// Those of them that readers can see, with their services.
+    pub(crate) changes: Vec<(Revision, ServiceKey)>,
     /// What the guards did.
     pub(crate) events: Vec<GuardEvent>,
     /// While set, nothing that falls due is committed.
@@ -118,12 +120,13 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(config: CatalogConfig) -> Self {
         let catalog = Catalog::new(config, Epoch(0xE), Mono(0));
-        let (history, events) = (Vec::new(), Vec::new());
+        let (history, changes, events) = (Vec::new(), Vec::new(), Vec::new());
         Self {
             catalog,
             now: Mono(0),
             next_lease: 0,
             history,
+            changes,
             events,
             journal_fails: false,
         }
@@ -164,6 +167,9 @@ impl World {
             };
             self.history.push(committed.clone());
             self.catalog.apply(committed, self.now);
+            let newest = self.catalog.log().after(Revision(revision.0 - 1)).next();
+            self.changes
+                .extend(newest.map(|change| (revision, change.service.clone())));
         }
         count
     }
