@@ -133,8 +133,8 @@ impl Catalog {
     }
 
     /// Lists services, in one step.
-    #[must_use]
-    pub fn directory(&self, query: DirectoryQuery<'_>) -> DirectoryPage {
+    #[cfg(test)]
+    pub(crate) fn directory(&self, query: DirectoryQuery<'_>) -> DirectoryPage {
         let mut walk = DirectoryWalk::new(query);
         while self.walk(&mut walk, usize::MAX) {}
         walk.page()

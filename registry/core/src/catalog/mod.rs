@@ -7,6 +7,9 @@
 //!
 //! Readers share [`Published`]: a look-up of a service and its view takes no lock while the view is fresh.
 //!
+//! What is said about services as a whole, namespaces and the registry goes the same way, but is no change of membership:
+//! views are made anew, and nobody is told.
+//!
 //! What always holds after each `apply`:
 //! - the counts of a service are those of its roster;
 //! - each instance has one slot and one cell, and both name it;
