@@ -15,6 +15,10 @@ impl Catalog {
         };
         let phase = std::mem::replace(&mut slot.phase, Phase::Live);
         let (index, fell) = (slot.service, slot.fell.take());
+        // Most often: it was neither silent nor counted as such.
+        if phase == Phase::Live && fell.is_none() {
+            return;
+        }
         let service = self.services[index as usize].as_mut().map(Service::guard);
         for guard in [Some(&mut self.guard), service].into_iter().flatten() {
             match fell {
@@ -92,6 +96,17 @@ impl Catalog {
             slot.armed = Maybe::some(tick);
             self.wheel.arm(number, tick);
         }
+    }
+
+    /// Since when an instance is silent, as far as that has consequences: since its last beat, or since they were last
+    /// turned on. `None` while they are off, for it, its service or all.
+    pub(super) fn last_sign(&self, number: u32) -> Option<Mono> {
+        let (slot, service) = self.slot_and_service(number)?;
+        if !(slot.expires && service.expires() && self.expires) {
+            return None;
+        }
+        let turned_on = service.expires_since.max(self.expires_since);
+        Some(self.cell(number).last_beat().max(turned_on))
     }
 
     pub(super) fn cell(&self, number: u32) -> &Cell {

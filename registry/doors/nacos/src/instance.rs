@@ -81,6 +81,7 @@ impl Instance {
             } else {
                 Liveness::Static
             },
+            expires: true,
             incarnation: None,
         };
         let health = if healthy {

@@ -38,9 +38,14 @@ fn status(error: &Error) -> StatusCode {
         Error::Write(WriteError::Refused(refusal)) => match refusal {
             // Nacos: what updates and does not find answers 400.
             Refusal::ServiceNotFound(_) | Refusal::InstanceNotFound(..) => StatusCode::BAD_REQUEST,
-            Refusal::UnknownLease | Refusal::LeaseMismatch(..) | Refusal::Invalid(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Refusal::UnknownLease
+            | Refusal::LeaseMismatch(..)
+            | Refusal::OtherLifetime { .. }
+            | Refusal::ServiceExists(_)
+            | Refusal::ServiceNotEmpty(_)
+            | Refusal::NamespaceExists(_)
+            | Refusal::NamespaceNotFound(_)
+            | Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
             Refusal::Limit { .. } => StatusCode::SERVICE_UNAVAILABLE,
         },
         Error::Write(WriteError::Unavailable(_) | WriteError::Stopping) => StatusCode::SERVICE_UNAVAILABLE,

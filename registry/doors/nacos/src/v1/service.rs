@@ -29,8 +29,10 @@ pub(super) async fn list(State(registry): State<Registry>, request: Request) -> 
     let found = registry.directory(DirectoryQuery {
         namespace: &namespace,
         group: Some(&group),
+        group_contains: None,
         search: None,
         empty: false,
+        declared: false,
         offset: page.saturating_sub(1).saturating_mul(size),
         limit: size,
     });
