@@ -183,6 +183,29 @@ pub struct OperatorLayer {
     pub sticky: bool,
 }
 
+/// The operator's layers of a service.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OperatorLayers {
+    /// Ordered by endpoint.
+    pub layers: Vec<ListedLayer>,
+}
+
+/// An operator's layer with the instance that it is for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ListedLayer {
+    /// IP address or host name; IPv6 without brackets.
+    pub address: String,
+    /// The port.
+    pub port: u16,
+    /// Whether there is such an instance now.
+    pub present: bool,
+    /// What is set over it.
+    #[serde(flatten)]
+    pub layer: OperatorLayer,
+}
+
 /// The body of `PATCH …/instances/{address}:{port}`. Absent fields stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

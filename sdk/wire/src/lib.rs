@@ -24,8 +24,8 @@ pub use history::{
     ChangeKind, EventsPage, GuardEnded, GuardStatus, LimitUse, MembershipEvent, RegistryStatus,
 };
 pub use instance::{
-    DrainRequest, DrainResponse, Health, Instance, Liveness, OperatorLayer, OperatorPatch, RegisterRequest,
-    RegisterResponse, WriteResponse,
+    DrainRequest, DrainResponse, Health, Instance, ListedLayer, Liveness, OperatorLayer, OperatorLayers,
+    OperatorPatch, RegisterRequest, RegisterResponse, WriteResponse,
 };
 pub use problem::Problem;
 pub use service::{Removal, ServiceDelta, ServiceList, ServiceSummary, ServiceView};

@@ -1,4 +1,4 @@
-//! One instance: register, replace, deregister, the operator's layer, drain.
+//! One instance: register, replace, deregister, show, drain.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use beatrix_core::catalog::Refusal;
 use beatrix_core::model::{
-    Cluster, Endpoint, Health, Invalid, Liveness, Locality, Metadata, OperatorPatch, Registration,
-    ServiceKey, Timings, Weight,
+    Cluster, Endpoint, Health, Invalid, Liveness, Locality, Metadata, Registration, ServiceKey, Timings,
+    Weight,
 };
 use beatrix_engine::{Registry, Written};
 use beatrix_wire as wire;
@@ -135,7 +135,7 @@ pub(crate) async fn deregister(
     Ok(written_json(&registry, written))
 }
 
-fn written_json(registry: &Registry, written: Written) -> axum::Json<wire::WriteResponse> {
+pub(crate) fn written_json(registry: &Registry, written: Written) -> axum::Json<wire::WriteResponse> {
     axum::Json(wire::WriteResponse {
         epoch: registry.epoch().to_string(),
         revision: written.revision.0,
@@ -160,7 +160,7 @@ pub(crate) async fn get(
     shown(&registry, service, endpoint)
 }
 
-fn shown(registry: &Registry, service: ServiceKey, endpoint: Endpoint) -> Result<Response> {
+pub(crate) fn shown(registry: &Registry, service: ServiceKey, endpoint: Endpoint) -> Result<Response> {
     let Some(view) = registry.view(service.borrowed()) else {
         return Err(Refusal::ServiceNotFound(service).into());
     };
@@ -176,53 +176,6 @@ pub(crate) fn json(body: bytes::Bytes) -> Response {
         body,
     )
         .into_response()
-}
-
-/// Changes the operator's layer of an instance. It lies over what the client registers and survives its
-/// re-registration; it ends when it is cleared, when the client deregisters or comes back under another incarnation,
-/// or ten minutes after the instance has gone, unless it is sticky.
-#[utoipa::path(
-    patch, path = "/api/v1/namespaces/{namespace}/groups/{group}/services/{service}/instances/{instance}",
-    tag = "instances", operation_id = "operate",
-    params(("namespace",), ("group",), ("service",), ("instance", description = "`address:port`")),
-    request_body = wire::OperatorPatch,
-    responses(
-        (status = 200, body = wire::Instance), (status = 400, body = wire::Problem),
-        (status = 404, body = wire::Problem),
-    )
-)]
-pub(crate) async fn operate(
-    State(registry): State<Registry>,
-    InstancePath { service, endpoint }: InstancePath,
-    Json(patch): Json<wire::OperatorPatch>,
-) -> Result<Response> {
-    let patch = OperatorPatch {
-        enabled: patch.enabled,
-        weight: patch.weight.map(Weight::new).transpose()?,
-        metadata: patch.metadata,
-        draining: patch.draining,
-        sticky: patch.sticky,
-    };
-    registry.operate(service.clone(), endpoint.clone(), patch).await?;
-    shown(&registry, service, endpoint)
-}
-
-/// Clears the operator's layer of an instance, also of one that is gone.
-#[utoipa::path(
-    delete, path = "/api/v1/namespaces/{namespace}/groups/{group}/services/{service}/instances/{instance}/operator",
-    tag = "instances", operation_id = "clear_operator",
-    params(("namespace",), ("group",), ("service",), ("instance", description = "`address:port`")),
-    responses(
-        (status = 200, body = wire::WriteResponse), (status = 400, body = wire::Problem),
-        (status = 404, body = wire::Problem),
-    )
-)]
-pub(crate) async fn clear_operator(
-    State(registry): State<Registry>,
-    InstancePath { service, endpoint }: InstancePath,
-) -> Result<axum::Json<wire::WriteResponse>> {
-    let written = registry.clear_operator(service, endpoint).await?;
-    Ok(written_json(&registry, written))
 }
 
 /// Takes an instance out of traffic. Answers when every connected subscriber of its service that acknowledges has

@@ -2,7 +2,7 @@
 //!
 //! An adapter: it parses into the domain's types, calls the [`Registry`], and renders what comes back. In the order
 //! in which a request meets them: [`limits`] and `extract` (bodies, parameters, paths), a file for each resource
-//! (`instances`, `beats`, `services`, `watch`, `history`), `render` (JSON of views and events), `problem` (errors).
+//! (`instances`, `operator`, `beats`, `services`, `watch`, `history`), `render` (JSON of views and events), `problem` (errors).
 //!
 //! The wire types are those of `beatrix-wire`; what is rendered by hand is tested to read back as them.
 
@@ -12,6 +12,7 @@ mod history;
 mod instances;
 pub mod limits;
 mod openapi;
+mod operator;
 mod problem;
 mod render;
 mod services;

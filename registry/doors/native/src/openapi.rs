@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{beats, history, instances, services, watch};
+use crate::{beats, history, instances, operator, services, watch};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,9 +31,10 @@ pub(crate) fn router() -> OpenApiRouter<Registry> {
             instances::register,
             instances::deregister,
             instances::get,
-            instances::operate
+            operator::operate
         ))
-        .routes(routes!(instances::clear_operator))
+        .routes(routes!(operator::clear_operator))
+        .routes(routes!(operator::layers))
         .routes(routes!(instances::drain))
         .routes(routes!(beats::beat))
         .routes(routes!(services::namespaces))

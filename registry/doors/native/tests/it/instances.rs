@@ -192,6 +192,37 @@ async fn who_an_operator_removes_is_told_as_that_and_keeps_the_operators_layer()
     assert_eq!(door.service().await.emptied_by.as_deref(), Some("deregistered"));
 }
 
+/// Whatever can be stored can be listed and deleted.
+#[tokio::test(start_paused = true)]
+async fn layers_are_listed_also_when_their_instance_is_gone() {
+    let door = Door::open().await;
+    let instance = format!("{SERVICE}/instances/10.0.0.1:80");
+    let layers = format!("{SERVICE}/operator");
+    door.get(&layers).await.problem(404, "service-not-found");
+    door.register("10.0.0.1:80").await;
+    door.register("[::1]:80").await;
+    assert_eq!(door.get(&layers).await.json::<wire::OperatorLayers>().layers, []);
+    let patch = json!({"weight": 2, "metadata": {"a": "1"}, "sticky": true}).to_string();
+    door.call("PATCH", &instance, patch).await;
+    door.call("DELETE", &instance, "").await;
+    let listed = door.get(&layers).await.json::<wire::OperatorLayers>().layers;
+    let layer = wire::OperatorLayer {
+        weight: Some(2.0),
+        metadata: [("a".to_owned(), "1".to_owned())].into(),
+        sticky: true,
+        ..Default::default()
+    };
+    let expected = wire::ListedLayer {
+        address: "10.0.0.1".to_owned(),
+        port: 80,
+        present: false,
+        layer,
+    };
+    assert_eq!(listed, [expected]);
+    door.call("DELETE", &format!("{instance}/operator"), "").await;
+    assert_eq!(door.get(&layers).await.json::<wire::OperatorLayers>().layers, []);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_drain_answers_when_all_who_acknowledge_have() {
     let door = Door::open().await;
