@@ -35,24 +35,34 @@
 //! - While the registry may not know all instances yet, lists are refused with 503 like those of a Nacos that is not
 //!   up, instead of being served incomplete.
 
+mod beating;
+mod door;
 mod error;
 mod frames;
 mod hosts;
 mod instance;
 pub mod limits;
+mod listing;
 mod metadata;
+mod operations;
 mod params;
 mod percent;
 mod reply;
+mod result;
 mod service;
 mod state;
+mod switches;
 mod unmatched;
 mod v1;
+mod v2;
+mod v3;
 mod wire;
 
 use axum::Router;
 use axum::routing::any;
 use beatrix_engine::Registry;
+
+use crate::door::Nacos;
 
 /// The paths of the Nacos HTTP API, all under `/nacos`.
 ///
@@ -65,5 +75,5 @@ pub fn router(registry: Registry) -> Router {
         .route("/nacos/", any(unmatched::unmatched))
         .route("/nacos/{*path}", any(unmatched::unmatched))
         .method_not_allowed_fallback(unmatched::wrong_method)
-        .with_state(registry)
+        .with_state(Nacos::new(registry))
 }

@@ -1,11 +1,11 @@
 //! What probes, consoles and clients poll to see whether the server is there.
 
+use crate::door::Nacos;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use beatrix_engine::Registry;
 
 use crate::reply;
 use crate::wire::{ResultJson, StateJson};
@@ -23,7 +23,7 @@ const STATE: StateJson = StateJson {
 const NOT_READY: &str = "naming not in readiness: not all instances may be known yet";
 
 /// The paths, of Nacos up to 2.5 and from 3.0.
-pub(crate) fn routes() -> Router<Registry> {
+pub(crate) fn routes() -> Router<Nacos> {
     Router::new()
         .route("/nacos/v1/console/health/liveness", get(liveness_v1))
         .route("/nacos/v1/console/health/readiness", get(readiness_v1))
@@ -39,8 +39,8 @@ async fn liveness_v1() -> Response {
     reply::text(StatusCode::OK, "OK".to_owned())
 }
 
-async fn readiness_v1(State(registry): State<Registry>) -> Response {
-    readiness_text(registry.complete())
+async fn readiness_v1(State(nacos): State<Nacos>) -> Response {
+    readiness_text(nacos.registry.complete())
 }
 
 /// Nacos v1: a server that is not ready answers 500.
@@ -56,8 +56,8 @@ async fn liveness() -> Response {
     result("ok")
 }
 
-async fn readiness(State(registry): State<Registry>) -> Response {
-    readiness_result(registry.complete())
+async fn readiness(State(nacos): State<Nacos>) -> Response {
+    readiness_result(nacos.registry.complete())
 }
 
 /// Nacos v2 and v3: the status is 200 in any case, the code tells.

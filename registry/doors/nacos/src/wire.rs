@@ -77,20 +77,36 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 }
 
-/// One instance, as v1 answers `GET /instance`.
+/// One instance, as v1 and v2 answer `GET /instance`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct InstanceJson<'a> {
-    /// Grouped.
-    pub(crate) service: &'a str,
+    /// Grouped. v1 calls it so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<&'a str>,
+    /// Grouped. v2 calls it so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) service_name: Option<&'a str>,
     pub(crate) ip: String,
     pub(crate) port: u16,
     pub(crate) cluster_name: &'a str,
     pub(crate) weight: f64,
     pub(crate) healthy: bool,
     /// As it is rendered in lists.
-    pub(crate) instance_id: &'a RawValue,
+    pub(crate) instance_id: Box<RawValue>,
     pub(crate) metadata: BTreeMap<&'a str, &'a str>,
+}
+
+/// Which instances a batch was about.
+#[derive(Debug, Serialize)]
+pub(crate) struct UpdatedJson {
+    pub(crate) updated: Vec<String>,
+}
+
+/// The health of the instances of a service.
+#[derive(Debug, Serialize)]
+pub(crate) struct StatusesJson {
+    pub(crate) ips: Vec<String>,
 }
 
 /// A page of services of a group.

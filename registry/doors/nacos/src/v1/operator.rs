@@ -1,26 +1,27 @@
 //! `/nacos/v1/ns/operator`: the server as a whole.
 
-use axum::extract::{Request, State};
+use crate::door::Nacos;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use beatrix_engine::Registry;
 
 use crate::params::{Param, Params};
 use crate::reply;
 use crate::wire::{CountsJson, MetricsJson};
 
+use super::admitted::Admitted;
 use super::error::TextError;
 
 /// `GET …/metrics`. The C++ client looks for the text `status":"UP`, so it is compact and comes first.
 pub(super) async fn metrics(
-    State(registry): State<Registry>,
-    request: Request,
+    State(nacos): State<Nacos>,
+    Admitted(request): Admitted,
 ) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
     let counts = if params.is_true(Param::OnlyStatus, true)? {
         None
     } else {
-        let status = registry.status();
+        let status = nacos.registry.status();
         Some(CountsJson {
             service_count: status.services,
             instance_count: status.instances,
@@ -28,6 +29,10 @@ pub(super) async fn metrics(
             responsible_instance_count: status.instances,
         })
     };
-    let status = if registry.complete() { "UP" } else { "STARTING" };
+    let status = if nacos.registry.complete() {
+        "UP"
+    } else {
+        "STARTING"
+    };
     Ok(reply::json_of(StatusCode::OK, &MetricsJson { status, counts }))
 }

@@ -2,22 +2,26 @@
 
 use std::borrow::Cow;
 
-use axum::extract::{Request, State};
+use crate::door::Nacos;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use beatrix_core::catalog::DirectoryQuery;
 use beatrix_core::model::{Group, Namespace};
-use beatrix_engine::Registry;
 
 use crate::error::Error;
 use crate::params::{Param, Params};
 use crate::reply;
 use crate::wire::ServicesJson;
 
+use super::admitted::Admitted;
 use super::error::TextError;
 
 /// `GET …/list`: a page of the services of one group, ordered by name. Services without instances are left out.
-pub(super) async fn list(State(registry): State<Registry>, request: Request) -> Result<Response, TextError> {
+pub(super) async fn list(
+    State(nacos): State<Nacos>,
+    Admitted(request): Admitted,
+) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
     let (page, size) = (number(&params, Param::PageNo)?, number(&params, Param::PageSize)?);
     let namespace = params
@@ -26,7 +30,7 @@ pub(super) async fn list(State(registry): State<Registry>, request: Request) -> 
     let group = params.get(Param::Group)?.unwrap_or(Cow::Borrowed(Group::DEFAULT));
     Namespace::check(&namespace).map_err(Error::from)?;
     Group::check(&group).map_err(Error::from)?;
-    let found = registry.directory(DirectoryQuery {
+    let found = nacos.registry.directory(DirectoryQuery {
         namespace: &namespace,
         group: Some(&group),
         search: None,
