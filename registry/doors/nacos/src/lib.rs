@@ -36,6 +36,7 @@
 //!   up, instead of being served incomplete.
 
 mod beating;
+mod configuration;
 mod door;
 mod error;
 mod frames;
@@ -43,6 +44,8 @@ mod hosts;
 mod instance;
 pub mod limits;
 mod listing;
+mod login;
+mod members;
 mod metadata;
 mod operations;
 mod params;
@@ -70,6 +73,11 @@ use crate::door::Nacos;
 pub fn router(registry: Registry) -> Router {
     Router::new()
         .merge(v1::routes())
+        .merge(v2::routes())
+        .merge(v3::routes())
+        .merge(login::routes())
+        .merge(members::routes())
+        .merge(configuration::routes())
         .merge(state::routes())
         .route("/nacos", any(unmatched::unmatched))
         .route("/nacos/", any(unmatched::unmatched))

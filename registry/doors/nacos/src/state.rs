@@ -7,12 +7,16 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 
-use crate::reply;
-use crate::wire::{ResultJson, StateJson};
+use crate::error::Code;
+use crate::wire::StateJson;
+use crate::{reply, result};
+
+/// The version of Nacos whose API this is.
+pub(crate) const VERSION: &str = "2.5.1";
 
 /// What of Nacos this door speaks.
 const STATE: StateJson = StateJson {
-    version: "2.5.1",
+    version: VERSION,
     startup_mode: "standalone",
     standalone_mode: "standalone",
     function_mode: "naming",
@@ -30,6 +34,9 @@ pub(crate) fn routes() -> Router<Nacos> {
         .route("/nacos/v1/console/server/state", get(state_v1))
         .route("/nacos/v2/console/health/liveness", get(liveness))
         .route("/nacos/v2/console/health/readiness", get(readiness))
+        .route("/nacos/v3/console/server/state", get(state_v1))
+        .route("/nacos/v3/console/health/liveness", get(liveness))
+        .route("/nacos/v3/console/health/readiness", get(readiness))
         .route("/nacos/v3/admin/core/state", get(state))
         .route("/nacos/v3/admin/core/state/liveness", get(liveness))
         .route("/nacos/v3/admin/core/state/readiness", get(readiness))
@@ -53,7 +60,7 @@ fn readiness_text(ready: bool) -> Response {
 }
 
 async fn liveness() -> Response {
-    result("ok")
+    result::ok()
 }
 
 async fn readiness(State(nacos): State<Nacos>) -> Response {
@@ -63,14 +70,9 @@ async fn readiness(State(nacos): State<Nacos>) -> Response {
 /// Nacos v2 and v3: the status is 200 in any case, the code tells.
 fn readiness_result(ready: bool) -> Response {
     if ready {
-        result("ok")
+        result::ok()
     } else {
-        let result = ResultJson {
-            code: 30_000,
-            message: "server error",
-            data: NOT_READY,
-        };
-        reply::json_of(StatusCode::OK, &result)
+        result::of(StatusCode::OK, Code::SERVER, NOT_READY)
     }
 }
 
@@ -79,18 +81,7 @@ async fn state_v1() -> Response {
 }
 
 async fn state() -> Response {
-    result(STATE)
-}
-
-fn result(data: impl serde::Serialize) -> Response {
-    reply::json_of(
-        StatusCode::OK,
-        &ResultJson {
-            code: 0,
-            message: "success",
-            data,
-        },
-    )
+    result::success(STATE)
 }
 
 #[cfg(test)]

@@ -171,3 +171,61 @@ pub(crate) struct FilterErrorJson<'a> {
     pub(crate) message: String,
     pub(crate) path: &'a str,
 }
+
+/// Some answers of v1, framed in another way than those of v2 and v3.
+#[derive(Debug, Serialize)]
+pub(crate) struct RestResultJson<T> {
+    code: u32,
+    message: Option<()>,
+    data: T,
+}
+
+impl<T> RestResultJson<T> {
+    /// What went well.
+    pub(crate) fn ok(data: T) -> Self {
+        Self {
+            code: 200,
+            message: None,
+            data,
+        }
+    }
+}
+
+/// What a login answers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LoginJson<'a> {
+    pub(crate) access_token: &'static str,
+    /// Seconds, as a number: the Go client takes nothing else.
+    pub(crate) token_ttl: u32,
+    pub(crate) global_admin: bool,
+    pub(crate) username: &'a str,
+}
+
+/// A server of the cluster.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MemberJson {
+    ip: String,
+    port: u16,
+    state: &'static str,
+    extend_info: BTreeMap<&'static str, &'static str>,
+    address: String,
+    fail_access_cnt: u32,
+    abilities: BTreeMap<&'static str, &'static str>,
+}
+
+impl MemberJson {
+    /// The server at this address.
+    pub(crate) fn new(ip: &str, port: u16, ready: bool) -> Self {
+        Self {
+            ip: ip.to_owned(),
+            port,
+            state: if ready { "UP" } else { "STARTING" },
+            extend_info: BTreeMap::from([("version", crate::state::VERSION)]),
+            address: format!("{ip}:{port}"),
+            fail_access_cnt: 0,
+            abilities: BTreeMap::new(),
+        }
+    }
+}

@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use beatrix_core::catalog::{Refusal, View};
 use beatrix_core::model::{
-    Endpoint, LivenessKind, Member, Metadata, OperatorLayer, OperatorPatch, ServiceKey, ServiceRef, Timings,
-    Weight,
+    Cluster, Endpoint, LivenessKind, Member, Metadata, OperatorLayer, OperatorPatch, ServiceKey, ServiceRef,
+    Timings, Weight,
 };
 use beatrix_engine::WriteError;
 
 use crate::door::Nacos;
 use crate::error::Error;
-use crate::instance::{EPHEMERAL, Instance, Named, PERSISTENT, Registering};
+use crate::instance::{self, EPHEMERAL, Instance, Named, PERSISTENT, Registering};
+use crate::params::Params;
+use crate::service::Service;
 
 /// Registers, and tells the times of the instance. Nacos: it replaces what was registered at this address, and starts
 /// its beat clock anew.
@@ -270,4 +272,21 @@ pub(crate) fn statuses(nacos: &Nacos, service: ServiceRef<'_>) -> Vec<String> {
         format!("{ip}:{port}_{}", member.healthy())
     };
     view.members().map(of).collect()
+}
+
+/// The view of a service and one of its clusters, for those who look into it.
+///
+/// # Errors
+/// If a name breaks a rule, or there is no such service, or none of its instances is in the cluster.
+pub(crate) fn of_cluster(nacos: &Nacos, params: &Params<'_>) -> Result<(Arc<View>, Cluster), Error> {
+    let service = Service::of(params)?.key()?;
+    let cluster: Cluster = instance::cluster(params)?.parse()?;
+    let Some(view) = nacos.registry.view(service.borrowed()) else {
+        return Err(Error::NoService(service));
+    };
+    if view.members().any(|member| *member.record.cluster() == cluster) {
+        Ok((view, cluster))
+    } else {
+        Err(Error::NoCluster(service, cluster))
+    }
 }
