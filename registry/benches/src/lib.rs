@@ -54,6 +54,7 @@ pub fn registration(number: usize, timings: Timings) -> Registration {
             .expect("two labels"),
         locality: None,
         liveness: Liveness::Beat(timings),
+        expires: true,
         incarnation: None,
     }
 }

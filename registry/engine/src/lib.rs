@@ -30,4 +30,6 @@ pub mod formats {
     pub const NATIVE_EVENT: Format = Format::new(1);
     /// The list of hosts of the Nacos HTTP API.
     pub const NACOS: Format = Format::new(2);
+    /// The same while the service's protection threshold is reached: each host is shown as healthy.
+    pub const NACOS_PROTECTED: Format = Format::new(3);
 }

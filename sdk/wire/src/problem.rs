@@ -41,6 +41,8 @@ pub mod kind {
     pub const SERVICE_NOT_FOUND: &str = "service-not-found";
     /// No such instance.
     pub const INSTANCE_NOT_FOUND: &str = "instance-not-found";
+    /// No such namespace.
+    pub const NAMESPACE_NOT_FOUND: &str = "namespace-not-found";
     /// No such subscriber.
     pub const SUBSCRIBER_NOT_FOUND: &str = "subscriber-not-found";
     /// No such path.
@@ -49,6 +51,10 @@ pub mod kind {
     pub const METHOD_NOT_ALLOWED: &str = "method-not-allowed";
     /// The instance is there, but under another lease.
     pub const LEASE_MISMATCH: &str = "lease-mismatch";
+    /// The service is for instances of another lifetime.
+    pub const OTHER_LIFETIME: &str = "other-lifetime";
+    /// It is there already, or not empty yet.
+    pub const CONFLICT: &str = "conflict";
     /// The request was meant for another cluster.
     pub const WRONG_CLUSTER: &str = "wrong-cluster";
     /// The registry cannot take the write now; try again.

@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use crate::changes::{Change, ChangeKind};
 use crate::model::{
-    Declared, Endpoint, Health, Lease, Liveness, Member, Mono, OperatorLayer, Reason, Record, Registration,
-    Revision, ServiceKey, State, Wall,
+    Declared, Endpoint, Health, Lease, Liveness, Member, Mono, Reason, Record, Registration, Revision,
+    ServiceKey, State, Wall,
 };
 
 use super::Catalog;
 use super::command::{Committed, Mutation};
-use super::service::{CountedAs, KeptLayer, Shared};
+use super::service::{CountedAs, Shared};
 use super::slots::Slot;
 
 /// What one mutation is done under: its place in history, and the owner's time.
 #[derive(Clone, Copy)]
-struct Moment {
-    revision: Revision,
-    at: Wall,
-    now: Mono,
+pub(super) struct Moment {
+    pub(super) revision: Revision,
+    pub(super) at: Wall,
+    pub(super) now: Mono,
 }
 
 impl Catalog {
@@ -65,6 +65,27 @@ impl Catalog {
                 endpoint,
                 layer,
             } => self.operate(&service, &endpoint, layer.as_deref(), moment),
+            // None of these is a change of membership: nothing is pushed.
+            Mutation::ServiceDeclared { service, settings } => {
+                self.declare_service(service, *settings, moment);
+                None
+            }
+            Mutation::ServiceRemoved { service } => {
+                self.remove_service(&service);
+                None
+            }
+            Mutation::NamespaceDeclared { namespace, info } => {
+                self.declare_namespace(namespace, info);
+                None
+            }
+            Mutation::NamespaceRemoved { namespace } => {
+                self.remove_namespace(&namespace);
+                None
+            }
+            Mutation::SettingChanged { name, value } => {
+                self.change_setting(name, value, moment.now);
+                None
+            }
         }
     }
 
@@ -86,28 +107,15 @@ impl Catalog {
         let service = self.services[index as usize]
             .as_mut()
             .expect("found or made above");
-        registration.cluster = service.share_cluster(&registration.cluster);
-        // An operator's layer belongs to one run of a process, unless it is sticky.
-        let stranger = service
-            .layer(&endpoint)
-            .is_some_and(|kept| !kept.layer.sticky && kept.incarnation != registration.incarnation);
-        if stranger {
-            service.layers.remove(&endpoint);
-        } else if let Some(kept) = service.layers.get_mut(&endpoint) {
-            if let Some(since) = kept.gone_since.take() {
-                self.gone_layers
-                    .remove(&(since, service.shared.key().clone(), endpoint.clone()));
-            }
-            kept.incarnation.clone_from(&registration.incarnation);
-        }
-        let layer = service.layer(&endpoint).map(|kept| kept.layer.clone());
+        registration.cluster = service.clusters.enter(&registration.cluster);
+        let layer = self.layer_for(index, &endpoint, registration.incarnation.as_ref());
         let liveness = registration.liveness;
         let number = match known {
             Some(number) => number,
             None => self.slots.insert(Slot::new(index, endpoint.clone())),
         };
         if let Some(slot) = self.slots.get_mut(number) {
-            slot.begin(&liveness, moment.now);
+            slot.begin(&liveness, registration.expires, moment.now);
         }
         if let Liveness::Session(session) = liveness {
             self.sessions.entry(session).or_default().insert(number);
@@ -139,8 +147,9 @@ impl Catalog {
                     moment.at
                 };
                 member.state = State { since, ..fresh };
-                member.record = record;
+                let before = std::mem::replace(&mut member.record, record);
                 let now_counted = CountedAs::from(&*member);
+                service.clusters.leave(before.cluster());
                 self.recount(index, Some(counted), Some(now_counted));
                 ChangeKind::Updated
             }
@@ -188,18 +197,8 @@ impl Catalog {
             service.empty_since = Some(moment.now);
             self.emptied.insert((moment.now, key.clone()));
         }
-        // A client that says goodbye takes the operator's layer with it; one that was lost may come back to it.
-        if let Some(kept) = service.layers.get_mut(endpoint)
-            && !kept.layer.sticky
-        {
-            if reason == Reason::Deregistered {
-                service.layers.remove(endpoint);
-            } else {
-                kept.gone_since = Some(moment.now);
-                self.gone_layers
-                    .insert((moment.now, key.clone(), endpoint.clone()));
-            }
-        }
+        service.clusters.leave(member.record.cluster());
+        self.layer_without(index, endpoint, reason, moment.now);
         self.recount(index, Some(CountedAs::from(&member)), None);
         Some(self.changed(index, endpoint.clone(), ChangeKind::Removed, reason, moment))
     }
@@ -275,54 +274,8 @@ impl Catalog {
         ))
     }
 
-    fn operate(
-        &mut self,
-        key: &ServiceKey,
-        endpoint: &Endpoint,
-        layer: Option<&OperatorLayer>,
-        moment: Moment,
-    ) -> Option<Arc<Shared>> {
-        let index = self.index_of(key)?;
-        let service = self.services[index as usize].as_mut()?;
-        let Some(member) = service.roster.get_mut(endpoint) else {
-            // Of an instance that is gone a layer can only end; nobody sees a change.
-            service.layers.remove(endpoint);
-            if let Some(since) = service.empty_since.filter(|_| service.layers.is_empty()) {
-                self.emptied.insert((since, key.clone()));
-            }
-            return None;
-        };
-        let counted = CountedAs::from(&*member);
-        let registration = member.record.registration.clone();
-        match layer {
-            Some(layer) => {
-                let incarnation = registration.incarnation.clone();
-                let kept = KeptLayer {
-                    layer: layer.clone(),
-                    incarnation,
-                    gone_since: None,
-                };
-                service.layers.insert(endpoint.clone(), kept);
-            }
-            None => {
-                service.layers.remove(endpoint);
-            }
-        }
-        member.record = Arc::new(Record::new(registration, layer, member.record.declared.clone()));
-        member.state.revision = moment.revision;
-        let now_counted = CountedAs::from(&*member);
-        self.recount(index, Some(counted), Some(now_counted));
-        Some(self.changed(
-            index,
-            endpoint.clone(),
-            ChangeKind::Operator,
-            Reason::Operator,
-            moment,
-        ))
-    }
-
     /// Enters a change into the log and tells readers of the service that their view is stale.
-    fn changed(
+    pub(super) fn changed(
         &mut self,
         index: u32,
         endpoint: Endpoint,
@@ -348,7 +301,7 @@ impl Catalog {
         Arc::clone(&service.shared)
     }
 
-    fn index_of(&mut self, key: &ServiceKey) -> Option<u32> {
+    pub(super) fn index_of(&mut self, key: &ServiceKey) -> Option<u32> {
         let recent = self.services.get(self.recent as usize).and_then(Option::as_ref);
         if !recent.is_some_and(|service| service.key().is_clone_of(key)) {
             self.recent = self.published.get(key.borrowed())?.index;
@@ -356,7 +309,7 @@ impl Catalog {
         Some(self.recent)
     }
 
-    fn recount(&mut self, index: u32, before: Option<CountedAs>, after: Option<CountedAs>) {
+    pub(super) fn recount(&mut self, index: u32, before: Option<CountedAs>, after: Option<CountedAs>) {
         let service = self.services[index as usize]
             .as_mut()
             .expect("the service that is being changed");
@@ -369,7 +322,9 @@ impl Catalog {
             service.count(&before, false);
         }
         self.healthy = self.healthy + service.healthy - healthy;
-        self.beating = self.beating + service.beating - beating;
+        if service.expires() {
+            self.beating = self.beating + service.beating - beating;
+        }
     }
 
     fn slot_number(&self, index: u32, endpoint: &Endpoint) -> Option<u32> {

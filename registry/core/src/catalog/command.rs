@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Declared, Endpoint, Health, Invalid, Lease, LivenessKind, OperatorLayer, OperatorPatch, Reason,
-    Registration, Revision, ServiceKey, SessionId, Wall,
+    Declared, Endpoint, Existence, Health, Invalid, Lease, Lifetime, LivenessKind, Namespace, NamespaceInfo,
+    OperatorLayer, OperatorPatch, Reason, Registration, Revision, ServiceKey, ServicePatch, ServiceSettings,
+    SessionId, SettingName, Wall,
 };
 
 /// A wish to change something. Proposed by a door; nothing has happened yet.
@@ -22,6 +23,8 @@ pub enum Command {
         health: Health,
         /// A fresh lease, taken if the instance does not keep the one it has.
         lease: Lease,
+        /// Only if the service has no instance of the other [`Lifetime`].
+        uniform: bool,
     },
     /// Removes an instance.
     Deregister {
@@ -44,6 +47,8 @@ pub enum Command {
         endpoint: Endpoint,
         /// The change.
         patch: Box<OperatorPatch>,
+        /// Also if there is no such instance: the layer then waits for it to register.
+        ahead: bool,
     },
     /// Ends the operator's layer, also that of an instance that is gone.
     ClearOperator {
@@ -89,13 +94,81 @@ pub enum Command {
         /// The connection.
         session: SessionId,
     },
+    /// Makes a service, or changes what is said about it.
+    DeclareService {
+        /// The service.
+        service: ServiceKey,
+        /// The change.
+        patch: Box<ServicePatch>,
+        /// What must be true of the service. It is present when the catalog has it at all, also emptied.
+        must: Existence,
+    },
+    /// Removes a service without instances, with all that was said about it.
+    RemoveService {
+        /// The service.
+        service: ServiceKey,
+    },
+    /// Declares a namespace, or changes what is said about it.
+    DeclareNamespace {
+        /// The namespace.
+        namespace: Namespace,
+        /// What is said.
+        info: NamespaceInfo,
+        /// What must be true of the declaration. That the namespace has services is none.
+        must: Existence,
+    },
+    /// Takes a namespace's declaration back. Its services stay.
+    RemoveNamespace {
+        /// The namespace.
+        namespace: Namespace,
+    },
+    /// Sets or ends a setting of the whole registry.
+    Set {
+        /// Its name.
+        name: SettingName,
+        /// Its value; `None` for none.
+        value: Option<Arc<str>>,
+    },
+}
+
+/// What a command or a mutation is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject<'a> {
+    /// One instance, or the layer kept for it.
+    Instance(&'a ServiceKey, &'a Endpoint),
+    /// A service as a whole.
+    Service(&'a ServiceKey),
+    /// A namespace.
+    Namespace(&'a Namespace),
+    /// A setting of the whole registry.
+    Setting(&'a SettingName),
+}
+
+impl<'a> Subject<'a> {
+    /// The instance, if it is one.
+    #[must_use]
+    pub fn instance(self) -> Option<(&'a ServiceKey, &'a Endpoint)> {
+        match self {
+            Self::Instance(service, endpoint) => Some((service, endpoint)),
+            Self::Service(_) | Self::Namespace(_) | Self::Setting(_) => None,
+        }
+    }
+
+    /// The service that it is, or is in.
+    #[must_use]
+    pub fn service(self) -> Option<&'a ServiceKey> {
+        match self {
+            Self::Instance(service, _) | Self::Service(service) => Some(service),
+            Self::Namespace(_) | Self::Setting(_) => None,
+        }
+    }
 }
 
 impl Command {
-    /// The instance that the command is about, if it is about one. Commands about different instances can be decided
-    /// together before any of them is applied; see [`super::Catalog::decide`].
+    /// What the command is about, if it names it. Commands about different instances can be decided together before
+    /// any of them is applied; what is about more than one instance stands alone. See [`super::Catalog::decide`].
     #[must_use]
-    pub fn subject(&self) -> Option<(&ServiceKey, &Endpoint)> {
+    pub fn subject(&self) -> Option<Subject<'_>> {
         match self {
             Self::Register {
                 service, endpoint, ..
@@ -112,13 +185,26 @@ impl Command {
             }
             | Self::Probed {
                 service, endpoint, ..
-            } => Some((service, endpoint)),
+            } => Some(Subject::Instance(service, endpoint)),
+            Self::DeclareService { service, .. } | Self::RemoveService { service } => {
+                Some(Subject::Service(service))
+            }
+            Self::DeclareNamespace { namespace, .. } | Self::RemoveNamespace { namespace } => {
+                Some(Subject::Namespace(namespace))
+            }
+            Self::Set { name, .. } => Some(Subject::Setting(name)),
             Self::Declare { .. } | Self::Returned { .. } | Self::CloseSession { .. } => None,
         }
     }
+
+    /// Whether it is about more than instances, and so can be decided together with no other.
+    #[must_use]
+    pub fn stands_alone(&self) -> bool {
+        self.subject().is_some_and(|subject| subject.instance().is_none())
+    }
 }
 
-/// A decided change of one instance. It is what a journal keeps, and means the same on every node.
+/// A decided change of one thing. It is what a journal keeps, and means the same on every node.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mutation {
     /// The instance is as its client registered it.
@@ -174,12 +260,43 @@ pub enum Mutation {
         /// The layer from now on.
         layer: Option<Box<OperatorLayer>>,
     },
+    /// The service is there, and this is said about it.
+    ServiceDeclared {
+        /// The service.
+        service: ServiceKey,
+        /// All that is said about it.
+        settings: Box<ServiceSettings>,
+    },
+    /// The service is gone, if it has no instances, with all that was said about it.
+    ServiceRemoved {
+        /// The service.
+        service: ServiceKey,
+    },
+    /// This is said about the namespace.
+    NamespaceDeclared {
+        /// The namespace.
+        namespace: Namespace,
+        /// All that is said about it.
+        info: Arc<NamespaceInfo>,
+    },
+    /// Nothing is said about the namespace any more.
+    NamespaceRemoved {
+        /// The namespace.
+        namespace: Namespace,
+    },
+    /// A setting of the whole registry changed.
+    SettingChanged {
+        /// Its name.
+        name: SettingName,
+        /// Its value; `None` for none.
+        value: Option<Arc<str>>,
+    },
 }
 
 impl Mutation {
-    /// The instance that it changes.
+    /// What it changes.
     #[must_use]
-    pub fn subject(&self) -> (&ServiceKey, &Endpoint) {
+    pub fn subject(&self) -> Subject<'_> {
         match self {
             Self::Registered {
                 service, endpoint, ..
@@ -195,7 +312,14 @@ impl Mutation {
             }
             | Self::Operated {
                 service, endpoint, ..
-            } => (service, endpoint),
+            } => Subject::Instance(service, endpoint),
+            Self::ServiceDeclared { service, .. } | Self::ServiceRemoved { service } => {
+                Subject::Service(service)
+            }
+            Self::NamespaceDeclared { namespace, .. } | Self::NamespaceRemoved { namespace } => {
+                Subject::Namespace(namespace)
+            }
+            Self::SettingChanged { name, .. } => Subject::Setting(name),
         }
     }
 }
@@ -226,6 +350,26 @@ pub enum Refusal {
     /// The instance is there, but under another lease.
     #[error("instance `{1}` of service `{0}` is registered under another lease")]
     LeaseMismatch(ServiceKey, Endpoint),
+    /// The service is for instances of another lifetime, by what was declared or by those that it has.
+    #[error("service `{service}` is for {lifetime} instances")]
+    OtherLifetime {
+        /// The service.
+        service: ServiceKey,
+        /// Of which lifetime its instances are.
+        lifetime: Lifetime,
+    },
+    /// The service is there already.
+    #[error("service `{0}` exists already")]
+    ServiceExists(ServiceKey),
+    /// The service still has instances.
+    #[error("service `{0}` has instances")]
+    ServiceNotEmpty(ServiceKey),
+    /// The namespace is declared already.
+    #[error("namespace `{0}` exists already")]
+    NamespaceExists(Namespace),
+    /// The namespace is not declared.
+    #[error("namespace `{0}` not found")]
+    NamespaceNotFound(Namespace),
     /// A limit is reached.
     #[error("limit {limit} of {max} is reached")]
     Limit {

@@ -4,18 +4,15 @@ use std::sync::Arc;
 
 use crate::liveness::observe;
 use crate::model::{
-    Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, Member, Mono, OperatorPatch, Reason,
-    Registration, ServiceKey,
+    Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, Member, Mono, Reason, Registration,
+    ServiceKey,
 };
 
 use super::Catalog;
 use super::command::{Command, Mutation, Refusal};
+use super::declaring::check_lifetime;
 use super::service::Service;
 use super::slots::Phase;
-
-/// How many operator's layers a service may have. Sticky ones outlive their instances, so that no other limit holds
-/// for them.
-pub const LAYERS_PER_SERVICE_MAX: usize = 10_000;
 
 /// What a command comes to.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +27,9 @@ impl Catalog {
     /// Decides `command` as of now.
     ///
     /// Several commands may be decided before the first of them is applied, as long as no two have the same
-    /// [`Command::subject`] and none but the first has none. `reserved` is how many registrations were decided so,
-    /// and counts against the limits.
+    /// [`Command::subject`] and none but the first has none. One that [stands alone](Command::stands_alone) is decided
+    /// with no other; and two registrations of different lifetimes in one service are not decided together if the
+    /// later is to be uniform. `reserved` is how many registrations were decided so, and counts against the limits.
     ///
     /// A probe result is counted here, and a registration that changes nothing renews: both are measurements, not
     /// changes.
@@ -46,8 +44,18 @@ impl Catalog {
                 registration,
                 health,
                 lease,
+                uniform,
             } => {
-                return self.decide_register(service, endpoint, registration, health, lease, reserved, now);
+                return self.decide_register(
+                    service,
+                    endpoint,
+                    registration,
+                    health,
+                    lease,
+                    uniform,
+                    reserved,
+                    now,
+                );
             }
             Command::Deregister {
                 service,
@@ -73,25 +81,11 @@ impl Catalog {
                 service,
                 endpoint,
                 patch,
+                ahead,
             } => {
-                return self.decide_operate(service, endpoint, &patch);
+                return self.decide_operate(service, endpoint, &patch, ahead);
             }
-            Command::ClearOperator { service, endpoint } => {
-                let Some((_, found)) = self.service(service.borrowed()) else {
-                    return Err(Refusal::ServiceNotFound(service));
-                };
-                if found.layer(&endpoint).is_none() {
-                    return match found.roster.get(&endpoint) {
-                        Some(_) => Ok(Decision::Nothing),
-                        None => Err(Refusal::InstanceNotFound(service, endpoint)),
-                    };
-                }
-                Mutation::Operated {
-                    service,
-                    endpoint,
-                    layer: None,
-                }
-            }
+            Command::ClearOperator { service, endpoint } => return self.decide_clear(service, endpoint),
             Command::Declare { lease, declared } => return self.decide_declare(lease, declared, now),
             Command::Measure {
                 service,
@@ -136,6 +130,35 @@ impl Catalog {
                     Decision::Commit(gone)
                 });
             }
+            Command::DeclareService { service, patch, must } => {
+                return self.decide_declare_service(service, &patch, must);
+            }
+            Command::RemoveService { service } => {
+                let (_, found) = self
+                    .service(service.borrowed())
+                    .ok_or_else(|| Refusal::ServiceNotFound(service.clone()))?;
+                if !found.roster.is_empty() {
+                    return Err(Refusal::ServiceNotEmpty(service));
+                }
+                Mutation::ServiceRemoved { service }
+            }
+            Command::DeclareNamespace {
+                namespace,
+                info,
+                must,
+            } => return self.decide_declare_namespace(namespace, info, must),
+            Command::RemoveNamespace { namespace } => {
+                if self.namespace_info(&namespace).is_none() {
+                    return Err(Refusal::NamespaceNotFound(namespace));
+                }
+                Mutation::NamespaceRemoved { namespace }
+            }
+            Command::Set { name, value } => {
+                if !self.settings.check(&name, value.as_deref())? {
+                    return Ok(Decision::Nothing);
+                }
+                Mutation::SettingChanged { name, value }
+            }
         };
         Ok(Decision::Commit(vec![mutation]))
     }
@@ -151,10 +174,14 @@ impl Catalog {
         registration: Box<Registration>,
         health: Health,
         fresh: Lease,
+        uniform: bool,
         reserved: usize,
         now: Mono,
     ) -> Result<Decision, Refusal> {
         let found = self.service(service.borrowed()).map(|(_, found)| found);
+        if let Some(found) = found {
+            check_lifetime(found, &registration, uniform)?;
+        }
         let Some(member) = found.and_then(|found| found.roster.get(&endpoint)) else {
             self.check_limits(found, reserved)?;
             return Ok(Decision::Commit(vec![Mutation::Registered {
@@ -212,36 +239,6 @@ impl Catalog {
             there,
             self.config.instances_per_service_max,
         )
-    }
-
-    fn decide_operate(
-        &self,
-        service: ServiceKey,
-        endpoint: Endpoint,
-        patch: &OperatorPatch,
-    ) -> Result<Decision, Refusal> {
-        let (found, _) = self.find(&service, &endpoint)?;
-        let before = found.layer(&endpoint).map(|kept| &kept.layer);
-        let after = before.cloned().unwrap_or_default().patched(patch)?;
-        let same = match before {
-            Some(before) => *before == after,
-            None => after.is_empty() && !after.sticky,
-        };
-        if same {
-            return Ok(Decision::Nothing);
-        }
-        if before.is_none() && found.layers.len() >= LAYERS_PER_SERVICE_MAX {
-            return Err(Refusal::Limit {
-                limit: "operator_layers_per_service_max",
-                max: LAYERS_PER_SERVICE_MAX,
-            });
-        }
-        let layer = (!after.is_empty() || after.sticky).then(|| Box::new(after));
-        Ok(Decision::Commit(vec![Mutation::Operated {
-            service,
-            endpoint,
-            layer,
-        }]))
     }
 
     fn decide_declare(
@@ -357,7 +354,11 @@ impl Catalog {
         })
     }
 
-    fn find(&self, service: &ServiceKey, endpoint: &Endpoint) -> Result<(&Service, &Member), Refusal> {
+    pub(super) fn find(
+        &self,
+        service: &ServiceKey,
+        endpoint: &Endpoint,
+    ) -> Result<(&Service, &Member), Refusal> {
         let (_, found) = self
             .service(service.borrowed())
             .ok_or_else(|| Refusal::ServiceNotFound(service.clone()))?;

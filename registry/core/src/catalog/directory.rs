@@ -1,8 +1,9 @@
 //! Lists of services, ordered by name, in pages.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
-use crate::model::{Invalid, Namespace, Revision, ServiceKey, ServiceRef};
+use crate::model::{Invalid, Revision, ServiceKey, ServiceRef, ServiceSettings};
 
 use super::Catalog;
 use super::service::Service;
@@ -14,10 +15,14 @@ pub struct DirectoryQuery<'a> {
     pub namespace: &'a str,
     /// Only of this group.
     pub group: Option<&'a str>,
+    /// Only of groups whose name contains this.
+    pub group_contains: Option<&'a str>,
     /// Only those whose name contains this.
     pub search: Option<&'a str>,
     /// Whether to list services without instances.
     pub empty: bool,
+    /// Whether to list, of services without instances, at least those that were declared and never lost one.
+    pub declared: bool,
     /// How many to skip.
     pub offset: usize,
     /// How many to list.
@@ -25,7 +30,7 @@ pub struct DirectoryQuery<'a> {
 }
 
 /// A page of services.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DirectoryPage {
     /// How many match in all.
     pub total: usize,
@@ -44,69 +49,104 @@ pub struct Summary {
     pub healthy: usize,
     /// How many of them callers should use now.
     pub serving: usize,
+    /// In how many clusters they are.
+    pub clusters: usize,
     /// The revision of its last change.
     pub revision: Revision,
+    /// What was declared about it; `None` if nothing ever was.
+    pub settings: Option<Arc<ServiceSettings>>,
+}
+
+/// A list that is being made, in steps: there may be a million services, and nobody else has the catalog meanwhile.
+#[derive(Debug)]
+pub struct DirectoryWalk<'a> {
+    query: DirectoryQuery<'a>,
+    page: DirectoryPage,
+    /// Where to go on; `None` at the end.
+    from: Option<Bound<ServiceKey>>,
+}
+
+impl<'a> DirectoryWalk<'a> {
+    /// A list with nothing in it yet.
+    #[must_use]
+    pub fn new(query: DirectoryQuery<'a>) -> Self {
+        // A namespace or a group that cannot be has no services.
+        let from = least_key(query.namespace, query.group).ok();
+        Self {
+            query,
+            page: DirectoryPage::default(),
+            from: from.map(Bound::Included),
+        }
+    }
+
+    /// The list, as far as it was made.
+    #[must_use]
+    pub fn page(self) -> DirectoryPage {
+        self.page
+    }
+
+    fn look_at(&mut self, service: &Service) {
+        let (query, key) = (&self.query, service.key());
+        let contains = |text: &str, part: Option<&str>| part.is_none_or(|part| text.contains(part));
+        let untouched = || service.settings.is_some() && service.emptied_by.is_none();
+        let listed = !service.roster.is_empty() || query.empty || query.declared && untouched();
+        if !listed
+            || !contains(key.group.as_str(), query.group_contains)
+            || !contains(key.name.as_str(), query.search)
+        {
+            return;
+        }
+        let page = &mut self.page;
+        if page.total >= query.offset && page.services.len() < query.limit {
+            page.services.push(summary(service));
+        }
+        page.total += 1;
+    }
 }
 
 impl Catalog {
-    /// Lists services. It walks all services of the namespace, since it tells how many there are in all.
+    /// Looks at the next `services` services of a list. Returns whether there may be more. What changes between two
+    /// steps is in the list if it is behind the place that was reached.
+    pub fn walk(&self, walk: &mut DirectoryWalk<'_>, services: usize) -> bool {
+        let Some(from) = walk.from.take() else {
+            return false;
+        };
+        let (namespace, group) = (walk.query.namespace, walk.query.group);
+        let mut last = None;
+        let of_query = self
+            .directory
+            .range((from, Bound::Unbounded))
+            .take_while(|(key, _)| {
+                key.namespace.as_str() == namespace && group.is_none_or(|group| key.group.as_str() == group)
+            });
+        for (count, (key, index)) in (1..).zip(of_query) {
+            if let Some(service) = self.services[*index as usize].as_ref() {
+                walk.look_at(service);
+            }
+            if count >= services {
+                last = Some(key);
+                break;
+            }
+        }
+        walk.from = last.cloned().map(Bound::Excluded);
+        walk.from.is_some()
+    }
+
+    /// Lists services, in one step.
     #[must_use]
     pub fn directory(&self, query: DirectoryQuery<'_>) -> DirectoryPage {
-        let mut page = DirectoryPage {
-            total: 0,
-            services: Vec::new(),
-        };
-        for service in self.of_namespace(query.namespace) {
-            let key = service.key();
-            let matches = query.group.is_none_or(|group| key.group.as_str() == group)
-                && query
-                    .search
-                    .is_none_or(|search| key.name.as_str().contains(search))
-                && (query.empty || !service.roster.is_empty());
-            if !matches {
-                continue;
-            }
-            if page.total >= query.offset && page.services.len() < query.limit {
-                page.services.push(summary(service));
-            }
-            page.total += 1;
-        }
-        page
-    }
-
-    /// The namespaces that have services, with how many, ordered by name.
-    #[must_use]
-    pub fn namespaces(&self) -> Vec<(Namespace, usize)> {
-        let mut namespaces: Vec<(Namespace, usize)> = Vec::new();
-        for key in self.directory.keys() {
-            match namespaces.last_mut() {
-                Some((last, count)) if *last == key.namespace => *count += 1,
-                _ => namespaces.push((key.namespace.clone(), 1)),
-            }
-        }
-        namespaces
-    }
-
-    fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = &Service> {
-        // A namespace that cannot be has no services; the range is empty then.
-        let start = match least_key(namespace) {
-            Ok(least) => Bound::Included(least),
-            Err(_) => return None.into_iter().flatten(),
-        };
-        let services = self
-            .directory
-            .range((start, Bound::Unbounded))
-            .take_while(move |(key, _)| key.namespace.as_str() == namespace)
-            .filter_map(|(_, index)| self.services[*index as usize].as_ref());
-        Some(services).into_iter().flatten()
+        let mut walk = DirectoryWalk::new(query);
+        while self.walk(&mut walk, usize::MAX) {}
+        walk.page()
     }
 }
 
-/// The least key that a namespace can have: of all that groups and names may hold, `-` and `!` come first.
-fn least_key(namespace: &str) -> Result<ServiceKey, Invalid> {
+/// The least key that a namespace, or a group of it, can have: of all that groups and names may hold, `-` and `!` come
+/// first.
+fn least_key(namespace: &str, group: Option<&str>) -> Result<ServiceKey, Invalid> {
     ServiceRef {
         namespace,
-        group: "-",
+        group: group.unwrap_or("-"),
         name: "!",
     }
     .to_key()
@@ -118,6 +158,8 @@ fn summary(service: &Service) -> Summary {
         instances: service.roster.len(),
         healthy: service.healthy,
         serving: service.serving,
+        clusters: service.clusters.len(),
         revision: service.shared.revision(),
+        settings: service.settings.clone(),
     }
 }

@@ -10,7 +10,7 @@ use super::slots::{Maybe, Phase};
 
 /// How soon an instance is looked at again that could not be judged for good: because the guard holds, or because
 /// what was decided may fail to be committed.
-const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+pub(super) const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How many who are due together are decided in one turn. Few in tests, so that they see turns that leave some over.
 pub const DUE_MAX: usize = if cfg!(test) { 8 } else { 1024 };
@@ -78,7 +78,7 @@ impl Catalog {
             }
         }
         self.drop_layers(now, &mut mutations);
-        self.drop_services(now);
+        self.drop_services(now, &mut mutations);
         (mutations, events)
     }
 
@@ -86,7 +86,7 @@ impl Catalog {
     /// again, or gone and left its slot to another, whose deadline has not come.
     fn judged(&self, number: u32, now: Mono) -> Option<Mutation> {
         let slot = self.slots.get(number)?;
-        if now < slot.deadline(self.cell(number).last_beat())? {
+        if now < slot.deadline(self.last_sign(number)?)? {
             return None;
         }
         match slot.phase {
@@ -127,6 +127,18 @@ impl Catalog {
             self.arm_at(number, deadline);
             return Seen::Nothing;
         }
+        // It is overdue. Where silence has no consequences, or only has had them for a while, it is looked at again
+        // when it would have been overdue for a whole time, were they turned on just now: nobody is to be searched for
+        // when they are.
+        let spared = self.last_sign(number).unwrap_or(now);
+        let deadline = self.slots.get(number).and_then(|slot| slot.deadline(spared));
+        if let Some(deadline) = deadline.filter(|deadline| now < *deadline) {
+            if phase == Phase::Live {
+                self.forget_silence(number, false);
+            }
+            self.arm_at(number, deadline);
+            return Seen::Nothing;
+        }
         self.arm_at(number, now.after(LOOK_AGAIN));
         match phase {
             Phase::Suspect if self.held(number) => Seen::Nothing,
@@ -152,7 +164,7 @@ impl Catalog {
         }
         let (slot, service) = self.slot_and_service(number)?;
         let timings = slot.timings?;
-        if now >= self.cell(number).last_beat().after(timings.remove_after()) {
+        if now >= self.last_sign(number)?.after(timings.remove_after()) {
             return self.expiry(number);
         }
         Some(Mutation::Measured {
@@ -171,39 +183,5 @@ impl Catalog {
             endpoint: slot.endpoint.clone(),
             reason: Reason::Expired,
         })
-    }
-
-    fn drop_layers(&mut self, now: Mono, mutations: &mut Vec<Mutation>) {
-        while let Some((since, ..)) = self.gone_layers.first()
-            && now >= since.after(self.config.layer_kept)
-        {
-            let Some((since, key, endpoint)) = self.gone_layers.pop_first() else {
-                return;
-            };
-            let Some(index) = self.published.get(key.borrowed()).map(|shared| shared.index) else {
-                continue;
-            };
-            let Some(service) = self.services[index as usize].as_mut() else {
-                continue;
-            };
-            // It may have come back and gone again since: then a later entry stands for it.
-            let Some(kept) = service
-                .layers
-                .get_mut(&endpoint)
-                .filter(|kept| kept.gone_since == Some(since))
-            else {
-                continue;
-            };
-            // Its end may fail to be committed: then it comes up again.
-            let kept_for = self.config.layer_kept.as_micros() as u64;
-            let again = Mono(now.after(LOOK_AGAIN).0.saturating_sub(kept_for));
-            kept.gone_since = Some(again);
-            self.gone_layers.insert((again, key.clone(), endpoint.clone()));
-            mutations.push(Mutation::Operated {
-                service: key,
-                endpoint,
-                layer: None,
-            });
-        }
     }
 }

@@ -13,13 +13,18 @@
 //! - a revision that was applied is never applied again.
 
 mod apply;
+mod clusters;
 mod command;
 mod decide;
+mod declaring;
 mod directory;
 mod due;
 mod guarding;
+mod layering;
+mod namespaces;
 mod roster;
 mod service;
+mod settings;
 mod silence;
 mod slots;
 mod view;
@@ -36,17 +41,20 @@ use std::time::Duration;
 use crate::changes::{ChangeLog, Missed};
 use crate::liveness::{Beats, Guard, GuardConfig, Wheel};
 use crate::model::{
-    Endpoint, Epoch, Lease, Mono, Revision, ServiceKey, ServiceRef, SessionId, Timings, Version,
+    Endpoint, Epoch, Lease, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Timings, Version,
 };
 
-pub use command::{Command, Committed, Mutation, Refusal};
-pub use decide::{Decision, LAYERS_PER_SERVICE_MAX};
-pub use directory::{DirectoryPage, DirectoryQuery, Summary};
+pub use command::{Command, Committed, Mutation, Refusal, Subject};
+pub use decide::Decision;
+pub use directory::{DirectoryPage, DirectoryQuery, DirectoryWalk, Summary};
 pub use due::DUE_MAX;
 pub use guarding::GuardEvent;
+pub use layering::{LAYERS_PER_SERVICE_MAX, LayerInfo};
+pub use namespaces::{NAMESPACES_MAX, NamespaceSummary};
 pub use roster::Chunk;
 pub(crate) use roster::Roster;
 pub use service::Shared;
+pub use settings::{EXPIRY, SETTING_BYTES_MAX, SETTINGS_MAX, Settings};
 pub use view::{FORMATS, Format, Renders, View};
 
 use service::Service;
@@ -124,13 +132,20 @@ pub struct Catalog {
     recent: u32,
     /// By name, in the order of lists.
     directory: BTreeMap<ServiceKey, u32>,
+    /// Those that have services or are declared.
+    namespaces: BTreeMap<Namespace, namespaces::Entry>,
+    namespaces_declared: usize,
+    settings: Arc<Settings>,
+    /// Whether silence has consequences at all, and since when; see [`EXPIRY`].
+    expires: bool,
+    expires_since: Mono,
     slots: Slots,
     healthy: usize,
     wheel: Wheel,
     /// Who was found due and judged, and waits to be decided.
     judged: VecDeque<u32>,
     guard: Guard,
-    /// How many instances live by beats.
+    /// How many instances live by beats, and go without them.
     beating: u32,
     /// Services whose own guard holds.
     holding: BTreeSet<u32>,
@@ -162,6 +177,11 @@ impl Catalog {
             free_services: Vec::new(),
             recent: 0,
             directory: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
+            namespaces_declared: 0,
+            settings: Arc::default(),
+            expires: true,
+            expires_since: now,
             slots: Slots::default(),
             healthy: 0,
             wheel: Wheel::new(now),
@@ -186,6 +206,12 @@ impl Catalog {
     #[must_use]
     pub fn beats(&self) -> Arc<Beats> {
         Arc::clone(&self.beats)
+    }
+
+    /// The settings of the whole registry.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings)
     }
 
     /// The newest state.
@@ -246,6 +272,7 @@ impl Catalog {
             revision: shared.revision(),
             complete: self.complete,
             emptied_by: service.emptied_by,
+            settings: service.settings.clone(),
             healthy: service.healthy,
             serving: service.serving,
             chunks: service.roster.chunks().into(),
@@ -306,6 +333,7 @@ impl Catalog {
                 .map(|(slot, service, _)| (service.key().clone(), slot.endpoint.clone())),
             _ => command
                 .subject()
+                .and_then(Subject::instance)
                 .map(|(service, endpoint)| (service.clone(), endpoint.clone())),
         }
     }

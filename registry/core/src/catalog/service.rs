@@ -9,15 +9,16 @@ use arc_swap::ArcSwap;
 use crate::changes::Place;
 use crate::liveness::Guard;
 use crate::model::{
-    Cluster, Endpoint, Health, Incarnation, Member, Mono, OperatorLayer, Reason, Revision, ServiceKey,
+    Endpoint, Health, Lifetime, LivenessKind, Member, Mono, Reason, Revision, ServiceKey, ServiceSettings,
 };
 
 use super::Catalog;
+use super::clusters::Clusters;
+use super::command::Mutation;
+use super::due::LOOK_AGAIN;
+use super::layering::KeptLayer;
 use super::roster::Roster;
 use super::view::View;
-
-/// How many cluster names a service keeps to share them between its instances. More are merely not shared.
-const CLUSTERS_SHARED_MAX: usize = 16;
 
 /// What readers hold of a service. A read takes no lock while the view is fresh.
 #[derive(Debug)]
@@ -65,16 +66,6 @@ impl Shared {
     }
 }
 
-/// An operator's layer with what is needed to end it.
-#[derive(Debug, Clone)]
-pub(super) struct KeptLayer {
-    pub(super) layer: OperatorLayer,
-    /// The run of the process that it was set on.
-    pub(super) incarnation: Option<Incarnation>,
-    /// Since when there is no such instance.
-    pub(super) gone_since: Option<Mono>,
-}
-
 /// The owner's part of a service.
 #[derive(Debug)]
 pub(super) struct Service {
@@ -82,7 +73,7 @@ pub(super) struct Service {
     pub(super) roster: Roster,
     pub(super) healthy: usize,
     pub(super) serving: usize,
-    /// How many instances live by beats: the guard's population.
+    /// How many instances live by beats, and go without them: the guard's population.
     pub(super) beating: u32,
     pub(super) guard: Option<Box<Guard>>,
     /// Also those of instances that are gone.
@@ -94,7 +85,13 @@ pub(super) struct Service {
     /// before it.
     pub(super) last_change: Option<Place>,
     pub(super) floor: Revision,
-    clusters: Vec<Cluster>,
+    pub(super) clusters: Clusters,
+    /// How many instances stay until somebody removes them; the others go with their clients.
+    pub(super) persistent: usize,
+    /// What was declared about it.
+    pub(super) settings: Option<Arc<ServiceSettings>>,
+    /// When the consequences of silence were last turned on in this service.
+    pub(super) expires_since: Mono,
 }
 
 impl Service {
@@ -111,7 +108,10 @@ impl Service {
             empty_since: None,
             last_change: None,
             floor,
-            clusters: Vec::new(),
+            clusters: Clusters::default(),
+            persistent: 0,
+            settings: None,
+            expires_since: Mono(0),
         }
     }
 
@@ -133,20 +133,23 @@ impl Service {
         };
         change(&mut self.healthy, member.healthy);
         change(&mut self.serving, member.serving);
+        change(&mut self.persistent, member.persistent);
         if member.beats {
             self.beating = if add { self.beating + 1 } else { self.beating - 1 };
         }
     }
 
-    /// The same cluster name, shared with other instances of the service.
-    pub(super) fn share_cluster(&mut self, cluster: &Cluster) -> Cluster {
-        if let Some(known) = self.clusters.iter().find(|known| *known == cluster) {
-            return known.clone();
+    /// Whether silence has consequences in it.
+    pub(super) fn expires(&self) -> bool {
+        self.settings.as_ref().is_none_or(|settings| settings.expires)
+    }
+
+    /// Whether it has instances of this lifetime.
+    pub(super) fn has(&self, lifetime: Lifetime) -> bool {
+        match lifetime {
+            Lifetime::Ephemeral => self.roster.len() > self.persistent,
+            Lifetime::Persistent => self.persistent > 0,
         }
-        if self.clusters.len() < CLUSTERS_SHARED_MAX {
-            self.clusters.push(cluster.clone());
-        }
-        cluster.clone()
     }
 
     pub(super) fn layer(&self, endpoint: &Endpoint) -> Option<&KeptLayer> {
@@ -158,7 +161,12 @@ impl Service {
         let members = || self.roster.iter();
         self.healthy == members().filter(|member| member.healthy()).count()
             && self.serving == members().filter(|member| member.serving()).count()
+            && self.persistent
+                == members()
+                    .filter(|member| CountedAs::from(*member).persistent)
+                    .count()
     }
+
     pub(super) fn guard(&mut self) -> &mut Guard {
         self.guard.get_or_insert_default()
     }
@@ -184,32 +192,64 @@ impl Catalog {
             .services
             .pin()
             .insert(key.clone(), Arc::clone(&shared));
+        self.count_namespace(&key.namespace, true);
         self.directory.insert(key, index);
         self.services[index as usize] = Some(Service::new(shared, floor));
         index
     }
 
-    /// Drops the services that have been empty for long enough.
-    pub(super) fn drop_services(&mut self, now: Mono) {
+    /// Drops the services that have been empty for long enough. Of what was declared about them all nodes, and the
+    /// next process, must know that it ended: that is committed.
+    pub(super) fn drop_services(&mut self, now: Mono, mutations: &mut Vec<Mutation>) {
         while let Some((since, _)) = self.emptied.first()
             && now >= since.after(self.config.empty_service_kept)
         {
             let Some((since, key)) = self.emptied.pop_first() else {
                 return;
             };
-            let Some((index, service)) = self.service(key.borrowed()) else {
+            let Some(index) = self.published.get(key.borrowed()).map(|shared| shared.index) else {
+                continue;
+            };
+            let Some(service) = self.services[index as usize].as_mut() else {
                 continue;
             };
             // With a layer left the service waits for its end, which enters it here again.
             if service.empty_since != Some(since) || !service.layers.is_empty() {
                 continue;
             }
-            self.published.services.pin().remove(&key);
-            self.directory.remove(&key);
-            self.services[index as usize] = None;
-            self.holding.remove(&index);
-            self.free_services.push(index);
+            if service.settings.is_none() {
+                self.drop_service(index);
+                continue;
+            }
+            // Its end may fail to be committed: then it comes up again.
+            let kept_for = self.config.empty_service_kept.as_micros() as u64;
+            let again = Mono(now.after(LOOK_AGAIN).0.saturating_sub(kept_for));
+            service.empty_since = Some(again);
+            self.emptied.insert((again, key.clone()));
+            mutations.push(Mutation::ServiceRemoved { service: key });
         }
+    }
+
+    /// Forgets a service without instances.
+    pub(super) fn drop_service(&mut self, index: u32) {
+        let Some(service) = self.services[index as usize].take() else {
+            return;
+        };
+        debug_assert!(service.roster.is_empty(), "its instances would be lost");
+        let key = service.key();
+        if let Some(since) = service.empty_since {
+            self.emptied.remove(&(since, key.clone()));
+        }
+        for (endpoint, kept) in &service.layers {
+            if let Some(since) = kept.gone_since {
+                self.gone_layers.remove(&(since, key.clone(), endpoint.clone()));
+            }
+        }
+        self.published.services.pin().remove(key);
+        self.directory.remove(key);
+        self.count_namespace(&key.namespace, false);
+        self.holding.remove(&index);
+        self.free_services.push(index);
     }
 }
 
@@ -218,18 +258,19 @@ impl Catalog {
 pub(super) struct CountedAs {
     healthy: bool,
     serving: bool,
+    persistent: bool,
+    /// Whether its silence can have consequences: the guard's population.
     beats: bool,
 }
 
 impl From<&Member> for CountedAs {
     fn from(member: &Member) -> Self {
+        let registration = &member.record.registration;
         Self {
             healthy: member.state.health == Health::Healthy,
             serving: member.serving(),
-            beats: matches!(
-                member.record.registration.liveness,
-                crate::model::Liveness::Beat(_)
-            ),
+            persistent: registration.liveness.kind().lifetime() == Lifetime::Persistent,
+            beats: registration.expires && registration.liveness.kind() == LivenessKind::Beat,
         }
     }
 }

@@ -94,6 +94,17 @@ impl Catalog {
         }
     }
 
+    /// Since when an instance is silent, as far as that has consequences: since its last beat, or since they were last
+    /// turned on. `None` while they are off, for it, its service or all.
+    pub(super) fn last_sign(&self, number: u32) -> Option<Mono> {
+        let (slot, service) = self.slot_and_service(number)?;
+        if !(slot.expires && service.expires() && self.expires) {
+            return None;
+        }
+        let turned_on = service.expires_since.max(self.expires_since);
+        Some(self.cell(number).last_beat().max(turned_on))
+    }
+
     pub(super) fn cell(&self, number: u32) -> &Cell {
         self.beats.cell(number)
     }

@@ -54,6 +54,8 @@ pub(super) struct Slot {
     /// The times, if it lives by beats. A copy of what the record says: the wheel fires once for each instance and
     /// timeout, and shall not search the service for it.
     pub(super) timings: Option<Timings>,
+    /// Whether its silence has consequences. Where it has none the wheel need not look at it.
+    pub(super) expires: bool,
     pub(super) phase: Phase,
     pub(super) streak: Streak,
     /// The part of time in which the guards counted its silence, while they do. Each silence is counted once, also
@@ -80,6 +82,7 @@ impl Slot {
             service,
             endpoint,
             timings: None,
+            expires: true,
             phase: Phase::Live,
             streak: Streak::default(),
             fell: Maybe::NONE,
@@ -89,19 +92,21 @@ impl Slot {
     }
 
     /// Starts anew after a registration. What the wheel holds of it stays good: it is looked at lazily.
-    pub(super) fn begin(&mut self, liveness: &Liveness, now: Mono) {
+    pub(super) fn begin(&mut self, liveness: &Liveness, expires: bool, now: Mono) {
         self.timings = match liveness {
             Liveness::Beat(timings) => Some(*timings),
             _ => None,
         };
+        self.expires = expires;
         self.phase = Phase::Live;
         self.streak = Streak::default();
         self.restarted = now;
     }
 
-    /// When to look at it next, given its last beat. `None` if it does not live by beats.
+    /// When to look at it next, given its last beat. `None` if it does not live by beats, or its silence has no
+    /// consequences.
     pub(super) fn deadline(&self, last_beat: Mono) -> Option<Mono> {
-        let timings = self.timings?;
+        let timings = self.timings.filter(|_| self.expires)?;
         let unhealthy = last_beat.after(timings.unhealthy_after());
         let remove = last_beat.after(timings.remove_after());
         Some(match self.phase {

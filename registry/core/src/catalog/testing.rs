@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Cluster, Declared, DeclaredStatus, Endpoint, Epoch, Health, Lease, Liveness, Member, Metadata, Mono,
-    OperatorPatch, Reason, Record, Registration, Revision, ServiceKey, State, Timings, Wall, Weight,
+    Cluster, Declared, DeclaredStatus, Endpoint, Epoch, Existence, Health, Lease, Liveness, Member, Metadata,
+    Mono, OperatorPatch, Reason, Record, Registration, Revision, ServiceKey, ServicePatch, State, Timings,
+    Wall, Weight,
 };
 
 use super::{Catalog, CatalogConfig, Command, Committed, Decision, GuardEvent, Mutation, Refusal, View};
@@ -18,6 +19,7 @@ pub(crate) fn registration(liveness: Liveness) -> Registration {
         metadata: Metadata::default(),
         locality: None,
         liveness,
+        expires: true,
         incarnation: None,
     }
 }
@@ -89,6 +91,14 @@ pub(crate) fn off() -> OperatorPatch {
     OperatorPatch {
         enabled: Some(false),
         ..OperatorPatch::default()
+    }
+}
+
+/// The patch that turns the consequences of silence on or off.
+pub(crate) fn expires(expires: bool) -> ServicePatch {
+    ServicePatch {
+        expires: Some(expires),
+        ..ServicePatch::default()
     }
 }
 
@@ -180,6 +190,7 @@ impl World {
             registration: Box::new(registration),
             health,
             lease,
+            uniform: false,
         })
     }
 
@@ -225,6 +236,59 @@ impl World {
             service,
             endpoint,
             patch: Box::new(patch),
+            ahead: false,
+        })
+    }
+
+    pub(crate) fn operate_ahead(
+        &mut self,
+        service: &str,
+        address: &str,
+        patch: OperatorPatch,
+    ) -> Result<usize, Refusal> {
+        self.run(Command::Operate {
+            service: key(service),
+            endpoint: endpoint(address),
+            patch: Box::new(patch),
+            ahead: true,
+        })
+    }
+
+    pub(crate) fn register_uniform(
+        &mut self,
+        service: &str,
+        address: &str,
+        registration: Registration,
+    ) -> Result<usize, Refusal> {
+        let lease = self.fresh_lease();
+        self.run(Command::Register {
+            service: key(service),
+            endpoint: endpoint(address),
+            registration: Box::new(registration),
+            health: Health::Healthy,
+            lease,
+            uniform: true,
+        })
+    }
+
+    pub(crate) fn declare_service(&mut self, service: &str, patch: ServicePatch) -> Result<usize, Refusal> {
+        self.run(Command::DeclareService {
+            service: key(service),
+            patch: Box::new(patch),
+            must: Existence::Any,
+        })
+    }
+
+    pub(crate) fn remove_service(&mut self, service: &str) -> Result<usize, Refusal> {
+        self.run(Command::RemoveService {
+            service: key(service),
+        })
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: Option<&str>) -> Result<usize, Refusal> {
+        self.run(Command::Set {
+            name: name.parse().unwrap(),
+            value: value.map(Into::into),
         })
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::model::{Endpoint, Epoch, Member, Reason, Revision, ServiceKey, Version};
+use crate::model::{Endpoint, Epoch, Member, Reason, Revision, ServiceKey, ServiceSettings, Version};
 
 use super::roster::Chunk;
 
@@ -50,12 +50,14 @@ pub struct View {
     pub key: ServiceKey,
     /// The history that the revision counts in.
     pub epoch: Epoch,
-    /// The revision of the last change in the service; 0 if there never was one.
+    /// The revision of the last change in the service, or of what is said about it; 0 if there never was one.
     pub revision: Revision,
     /// False while the registry may not know all instances yet.
     pub complete: bool,
     /// Why the last instance left, if the service is empty and once was not.
     pub emptied_by: Option<Reason>,
+    /// What was declared about the service; `None` if nothing ever was.
+    pub settings: Option<Arc<ServiceSettings>>,
     /// How many instances are healthy.
     pub healthy: usize,
     /// How many instances callers should use now.
@@ -75,6 +77,7 @@ impl View {
             revision: Revision::ZERO,
             complete,
             emptied_by: None,
+            settings: None,
             healthy: 0,
             serving: 0,
             chunks: Box::default(),

@@ -3,6 +3,7 @@
 //! Input is parsed into these once, at the edge; nothing behind them checks again. A failed parse is an
 //! [`Invalid`] that names the field and the rule. Nothing here knows a protocol.
 
+mod checker;
 mod endpoint;
 mod health;
 mod instance;
@@ -11,12 +12,18 @@ mod key;
 mod lease;
 mod metadata;
 mod name;
+mod namespace;
 mod operator;
 mod registration;
 mod revision;
+mod selector;
+mod settings;
+mod text;
+mod threshold;
 mod time;
 mod weight;
 
+pub use checker::{CHECKER_TEXT_BYTES_MAX, Checker};
 pub use endpoint::{Endpoint, HOST_NAME_LEN_MAX};
 pub use health::{Declared, DeclaredStatus, Health, Reason, State};
 pub use instance::{Member, Record};
@@ -24,11 +31,15 @@ pub use invalid::Invalid;
 pub use key::{ServiceKey, ServiceRef};
 pub use lease::Lease;
 pub use metadata::{METADATA_BYTES_MAX, METADATA_ENTRIES_MAX, Metadata};
-pub use name::{Cluster, Group, Namespace, ServiceName};
+pub use name::{Cluster, Group, Namespace, ServiceName, SettingName};
+pub use namespace::{NAMESPACE_DESCRIPTION_BYTES_MAX, NAMESPACE_NAME_BYTES_MAX, NamespaceInfo};
 pub use operator::{OperatorLayer, OperatorPatch};
 pub use registration::{
-    BEAT_TIME_MAX, Incarnation, Liveness, LivenessKind, Locality, Registration, SessionId, Timings,
+    BEAT_TIME_MAX, Incarnation, Lifetime, Liveness, LivenessKind, Locality, Registration, SessionId, Timings,
 };
 pub use revision::{Epoch, Revision, Version};
+pub use selector::{EXPRESSION_BYTES_MAX, Selector};
+pub use settings::{CLUSTERS_SET_MAX, ClusterSettings, Existence, ServicePatch, ServiceSettings};
+pub use threshold::Threshold;
 pub use time::{Mono, Wall};
 pub use weight::Weight;

@@ -111,6 +111,21 @@ name!(
     |text| all(text, 64, b"-_")
 );
 
+name!(
+    /// What a setting of the whole registry is called.
+    SettingName,
+    "setting",
+    "must be 1 to 128 letters, digits, '.', '-' or '_'",
+    |text| all(text, 128, b".-_")
+);
+
+/// A setting is found by its text.
+impl std::borrow::Borrow<str> for SettingName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Namespace {
     /// The namespace of those who name none. Nacos 2.x: `public`.
     pub const DEFAULT: &str = "public";
@@ -153,6 +168,21 @@ mod tests {
             assert_eq!(text.parse::<ServiceName>().is_ok(), service, "service {text:?}");
             assert_eq!(text.parse::<Cluster>().is_ok(), cluster, "cluster {text:?}");
         }
+    }
+
+    #[test]
+    fn a_setting_has_a_plain_name() {
+        for (text, ok) in [
+            ("expiry", true),
+            ("nacos.switches_2-x", true),
+            ("", false),
+            ("a b", false),
+            ("a/b", false),
+        ] {
+            assert_eq!(text.parse::<SettingName>().is_ok(), ok, "{text:?}");
+        }
+        assert!("s".repeat(128).parse::<SettingName>().is_ok());
+        assert!("s".repeat(129).parse::<SettingName>().is_err());
     }
 
     #[test]

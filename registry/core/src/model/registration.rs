@@ -1,5 +1,6 @@
 //! What a client says about an instance when it registers it: the lower of the two layers.
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,9 @@ pub struct Registration {
     pub locality: Option<Arc<Locality>>,
     /// How it proves that it lives.
     pub liveness: Liveness,
+    /// Whether silence has consequences, if it lives by beats. Nacos 2.x: the instance's metadata
+    /// `enableClientBeat=true` turns them off.
+    pub expires: bool,
     /// Which run of the process it is, if it says so.
     pub incarnation: Option<Incarnation>,
 }
@@ -69,7 +73,51 @@ impl Liveness {
     }
 }
 
+/// Whether an instance goes with whoever registered it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lifetime {
+    /// It goes when its client is no longer heard of.
+    Ephemeral,
+    /// It stays until somebody removes it.
+    Persistent,
+}
+
+impl Lifetime {
+    /// The one that it is not.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Ephemeral => Self::Persistent,
+            Self::Persistent => Self::Ephemeral,
+        }
+    }
+
+    /// The lifetime as one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ephemeral => "ephemeral",
+            Self::Persistent => "persistent",
+        }
+    }
+}
+
+impl fmt::Display for Lifetime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl LivenessKind {
+    /// Whether an instance that lives so goes with its client.
+    #[must_use]
+    pub fn lifetime(self) -> Lifetime {
+        match self {
+            Self::Beat | Self::Session => Lifetime::Ephemeral,
+            Self::Static | Self::Probe => Lifetime::Persistent,
+        }
+    }
+
     /// The kind as one word.
     #[must_use]
     pub fn as_str(self) -> &'static str {

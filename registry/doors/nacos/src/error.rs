@@ -82,7 +82,12 @@ impl Code {
     pub(crate) const NO_INSTANCE: Self = Self(21_003, "instance not found");
     pub(crate) const INSTANCE: Self = Self(21_004, "instance error");
     pub(crate) const SELECTOR: Self = Self(21_006, "selector error");
+    pub(crate) const SERVICE_EXISTS: Self = Self(21_007, "service already exist");
     pub(crate) const NO_SERVICE: Self = Self(21_008, "service not exist");
+    pub(crate) const SERVICE_NOT_EMPTY: Self = Self(21_009, "service delete failure");
+    pub(crate) const NAMESPACE: Self = Self(22_000, "illegal namespace");
+    pub(crate) const NO_NAMESPACE: Self = Self(22_001, "namespace not exist");
+    pub(crate) const NAMESPACE_EXISTS: Self = Self(22_002, "namespace already exist");
     pub(crate) const SERVER: Self = Self(30_000, "server error");
     pub(crate) const DISABLED: Self = Self(40_001, "API function disabled.");
 }
@@ -112,7 +117,12 @@ impl Error {
                 | Refusal::InstanceNotFound(..)
                 | Refusal::UnknownLease
                 | Refusal::LeaseMismatch(..)
+                | Refusal::OtherLifetime { .. }
+                | Refusal::ServiceExists(_)
+                | Refusal::ServiceNotEmpty(_)
+                | Refusal::NamespaceExists(_)
                 | Refusal::Invalid(_) => StatusCode::BAD_REQUEST,
+                Refusal::NamespaceNotFound(_) => StatusCode::NOT_FOUND,
                 Refusal::Limit { .. } => StatusCode::SERVICE_UNAVAILABLE,
             },
             Self::Write(WriteError::Unavailable(_) | WriteError::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
@@ -130,6 +140,7 @@ impl Error {
                 "weight" => Code::WEIGHT,
                 "metadata" => Code::METADATA,
                 "selector" => Code::SELECTOR,
+                "namespaceName" | "namespaceShowName" | "namespaceDesc" => Code::NAMESPACE,
                 field if field.starts_with("preserved.") => Code::INSTANCE,
                 _ => Code::PARAMETER,
             },
@@ -142,7 +153,15 @@ impl Error {
                 Refusal::ServiceNotFound(_) => Code::NO_SERVICE,
                 Refusal::InstanceNotFound(..) => Code::NOT_FOUND,
                 Refusal::Invalid(_) => Code::PARAMETER,
-                Refusal::UnknownLease | Refusal::LeaseMismatch(..) | Refusal::Limit { .. } => Code::SERVER,
+                Refusal::ServiceExists(_) => Code::SERVICE_EXISTS,
+                Refusal::ServiceNotEmpty(_) => Code::SERVICE_NOT_EMPTY,
+                Refusal::NamespaceExists(_) => Code::NAMESPACE_EXISTS,
+                Refusal::NamespaceNotFound(_) => Code::NO_NAMESPACE,
+                // Nacos 2.x: an instance of the wrong kind has no code of its own.
+                Refusal::OtherLifetime { .. }
+                | Refusal::UnknownLease
+                | Refusal::LeaseMismatch(..)
+                | Refusal::Limit { .. } => Code::SERVER,
             },
             Self::Write(WriteError::Unavailable(_) | WriteError::Stopping) => Code::SERVER,
         }
@@ -178,6 +197,10 @@ impl From<Invalid> for Error {
             "service" => Param::Service,
             "cluster" => Param::ClusterName,
             "address" => Param::Ip,
+            "protect_threshold" => Param::ProtectThreshold,
+            "namespace_name" => Param::NamespaceName,
+            "namespace_description" => Param::NamespaceDesc,
+            field if field.starts_with("checker_") => Param::HealthChecker,
             _ => return Self::Invalid(invalid),
         };
         Self::Invalid(invalid.in_field(name.as_str()))

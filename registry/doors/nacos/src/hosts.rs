@@ -9,11 +9,9 @@
 
 use std::io::Write;
 
-use beatrix_core::catalog::Format;
 use beatrix_core::catalog::{Chunk, View};
 use beatrix_core::model::{Endpoint, Liveness, Member, ServiceKey, Timings};
-use beatrix_engine::formats::NACOS;
-const NACOS_PROTECTED: Format = Format::new(3);
+use beatrix_engine::formats::{NACOS, NACOS_PROTECTED};
 use bytes::Bytes;
 
 use crate::instance::EPHEMERAL;

@@ -82,6 +82,7 @@ impl Instance {
         }
         // Nacos 2.x: those of a persistent instance must be right as well.
         let timings = metadata::timings(&metadata, defaults)?;
+        let expires = !metadata::keeps_without_beats(&metadata);
         let registration = Registration {
             cluster,
             weight,
@@ -93,6 +94,7 @@ impl Instance {
             } else {
                 Liveness::Static
             },
+            expires,
             incarnation: None,
         };
         let health = if healthy {

@@ -9,6 +9,7 @@
 
 use beatrix_core::catalog::View;
 use beatrix_core::model::{Cluster, Member, ServiceRef, Wall};
+use beatrix_engine::formats::NACOS_PROTECTED;
 use bytes::Bytes;
 
 use crate::door::Nacos;
@@ -74,9 +75,14 @@ pub(crate) fn hosts(nacos: &Nacos, service: &Service<'_>, filter: Filter<'_>) ->
         });
     };
     known(view.complete)?;
-    let hosts = Hosts::new(&view.key, registry.config().timings);
+    Ok(of_view(nacos, &view, filter))
+}
+
+/// The hosts of a view.
+pub(crate) fn of_view(nacos: &Nacos, view: &View, filter: Filter<'_>) -> Found {
+    let hosts = Hosts::new(&view.key, nacos.registry.config().timings);
     let whole = filter.clusters.is_empty() && !filter.healthy_only;
-    let protected = protects(&view, || {
+    let protected = protects(view, whole, || {
         let usable = view.members().filter(|member| listed(member));
         usable.filter(|member| filter.passes(member))
     });
@@ -86,11 +92,11 @@ pub(crate) fn hosts(nacos: &Nacos, service: &Service<'_>, filter: Filter<'_>) ->
         Shown::Measured
     };
     let hosts = if whole {
-        hosts.all(&view, health)
+        hosts.all(view, health)
     } else {
-        vec![hosts.some(&view, health, |member| filter.passes(member))]
+        vec![hosts.some(view, health, |member| filter.passes(member))]
     };
-    Ok(Found { hosts, protected })
+    Found { hosts, protected }
 }
 
 /// An incomplete list is never served as the truth: clients take an empty one at its word.
@@ -100,21 +106,37 @@ pub(crate) fn known(complete: bool) -> Result<(), Error> {
 
 /// Whether so few of those that were asked for are healthy that all are to be called healthy. Nacos 2.x: at most as
 /// many as the threshold says; none at all are never protected.
-fn protects<'m, M: Iterator<Item = &'m Member>>(view: &View, members: impl FnOnce() -> M) -> bool {
+///
+/// For the `whole` list it is counted once and kept with the view: that one is asked for most.
+fn protects<'m, M: Iterator<Item = &'m Member>>(
+    view: &View,
+    whole: bool,
+    members: impl FnOnce() -> M,
+) -> bool {
     let Some(threshold) = threshold(view) else {
         return false;
     };
-    let (mut healthy, mut total) = (0_u32, 0_u32);
-    for member in members() {
-        healthy += u32::from(member.healthy());
-        total += 1;
+    let count = || {
+        let (mut healthy, mut total) = (0_u32, 0_u32);
+        for member in members() {
+            healthy += u32::from(member.healthy());
+            total += 1;
+        }
+        total > 0 && f64::from(healthy) / f64::from(total) <= threshold.max(0.0)
+    };
+    if !whole {
+        return count();
     }
-    total > 0 && f64::from(healthy) / f64::from(total) <= threshold.max(0.0)
+    let kept = view.renders().get(NACOS_PROTECTED, || {
+        Bytes::from_static(if count() { b"protected" } else { b"" })
+    });
+    !kept.is_empty()
 }
 
 /// The threshold of a service that was declared.
-fn threshold(_: &View) -> Option<f64> {
-    None
+fn threshold(view: &View) -> Option<f64> {
+    let settings = view.settings.as_ref()?;
+    Some(settings.protect_threshold.get())
 }
 
 /// The whole list, in pieces: the hosts with what is of the request around them. Nacos: `clusters` is echoed as it

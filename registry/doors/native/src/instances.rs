@@ -34,8 +34,9 @@ use crate::render;
     responses(
         (status = 201, description = "Changed", body = wire::RegisterResponse),
         (status = 200, description = "Nothing changed", body = wire::RegisterResponse),
-        (status = 400, body = wire::Problem), (status = 413, body = wire::Problem),
-        (status = 429, body = wire::Problem), (status = 503, body = wire::Problem),
+        (status = 400, body = wire::Problem), (status = 409, body = wire::Problem),
+        (status = 413, body = wire::Problem), (status = 429, body = wire::Problem),
+        (status = 503, body = wire::Problem),
     )
 )]
 pub(crate) async fn register(
@@ -99,6 +100,7 @@ fn registration(
         metadata: Metadata::new(request.metadata)?,
         locality: locality.map(Arc::new),
         liveness,
+        expires: true,
         incarnation: request.incarnation.map(|text| text.parse()).transpose()?,
     })
 }

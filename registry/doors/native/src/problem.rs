@@ -53,10 +53,13 @@ fn title(kind: &str) -> &'static str {
         kind::LIMIT_EXCEEDED => "A limit is reached",
         kind::SERVICE_NOT_FOUND => "There is no such service",
         kind::INSTANCE_NOT_FOUND => "There is no such instance",
+        kind::NAMESPACE_NOT_FOUND => "There is no such namespace",
         kind::SUBSCRIBER_NOT_FOUND => "There is no such subscriber",
         kind::NOT_FOUND => "There is no such path",
         kind::METHOD_NOT_ALLOWED => "The path does not take this method",
         kind::LEASE_MISMATCH => "The instance is registered under another lease",
+        kind::OTHER_LIFETIME => "The service is for instances of another lifetime",
+        kind::CONFLICT => "It is there already, or not empty yet",
         kind::WRONG_CLUSTER => "The request is meant for another cluster",
         kind::UNAVAILABLE => "The registry cannot take writes now",
         _ => "The registry failed",
@@ -92,6 +95,13 @@ impl From<Refusal> for Failure {
             }
             Refusal::LeaseMismatch(..) => Self::new(StatusCode::CONFLICT, kind::LEASE_MISMATCH, detail)
                 .about("lease", "must be the current one"),
+            Refusal::OtherLifetime { .. } => Self::new(StatusCode::CONFLICT, kind::OTHER_LIFETIME, detail),
+            Refusal::ServiceExists(_) | Refusal::ServiceNotEmpty(_) | Refusal::NamespaceExists(_) => {
+                Self::new(StatusCode::CONFLICT, kind::CONFLICT, detail)
+            }
+            Refusal::NamespaceNotFound(_) => {
+                Self::new(StatusCode::NOT_FOUND, kind::NAMESPACE_NOT_FOUND, detail)
+            }
             Refusal::Limit { limit, max } => Self::limit(StatusCode::TOO_MANY_REQUESTS, limit, max),
             Refusal::Invalid(invalid) => invalid.into(),
         }

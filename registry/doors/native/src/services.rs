@@ -50,8 +50,10 @@ pub(crate) async fn list(
     let found = registry.directory(DirectoryQuery {
         namespace: &namespace,
         group: params.get("group"),
+        group_contains: None,
         search: params.get("search"),
         empty: true,
+        declared: true,
         offset: usize::try_from((page - 1) * page_size).unwrap_or(usize::MAX),
         limit: usize::try_from(page_size).unwrap_or(PAGE_SIZE_MAX),
     });
@@ -84,7 +86,8 @@ pub(crate) async fn namespaces(
     let namespaces = registry.namespaces().into_iter();
     axum::Json(
         namespaces
-            .map(|(namespace, count)| (namespace.to_string(), count as u64))
+            .filter(|summary| summary.services > 0)
+            .map(|summary| (summary.namespace.to_string(), summary.services as u64))
             .collect(),
     )
 }

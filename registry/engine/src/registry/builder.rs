@@ -74,7 +74,7 @@ impl RegistryBuilder {
             catalog.apply(committed, now);
         }
         let revision = catalog.version().revision;
-        let (beats, published) = (catalog.beats(), catalog.published());
+        let (beats, published, settings) = (catalog.beats(), catalog.published(), catalog.settings());
         let catalog = Arc::new(Mutex::new(catalog));
         let hub = Arc::new(Hub::new(Arc::clone(&catalog), &config));
         hub.noted(revision);
@@ -126,6 +126,7 @@ impl RegistryBuilder {
             liveness,
             beats,
             published,
+            settings,
             catalog,
             hub,
             owner: sender,

@@ -13,7 +13,7 @@ mod write;
 
 use std::sync::Arc;
 
-use beatrix_core::catalog::{Catalog, Published};
+use beatrix_core::catalog::{Catalog, Published, Settings};
 use beatrix_core::liveness::{Beats, LivenessClock};
 use beatrix_core::model::{Epoch, Wall};
 use parking_lot::Mutex;
@@ -48,6 +48,7 @@ struct Inner {
     liveness: Arc<LivenessClock>,
     beats: Arc<Beats>,
     published: Arc<Published>,
+    settings: Arc<Settings>,
     /// Short: decide, apply, or make a view. Never over an await.
     catalog: Arc<Mutex<Catalog>>,
     hub: Arc<Hub>,

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use beatrix_core::catalog::{DirectoryPage, DirectoryQuery, View};
+use beatrix_core::catalog::{
+    DirectoryPage, DirectoryQuery, DirectoryWalk, LayerInfo, NamespaceSummary, View,
+};
 use beatrix_core::changes::Change;
-use beatrix_core::model::{Namespace, Revision, ServiceKey, ServiceRef, Version, Wall};
+use beatrix_core::model::{Revision, ServiceKey, ServiceRef, Version, Wall};
+use parking_lot::MutexGuard;
 use tokio::sync::oneshot;
 
 use super::Registry;
@@ -76,6 +79,9 @@ pub struct GuardState {
 /// How many services a [`GuardState`] names.
 const GUARDED_NAMED_MAX: usize = 100;
 
+/// How many services of a list are looked at before others get the catalog in between.
+const DIRECTORY_STEP: usize = 1024;
+
 impl Registry {
     /// The current view of a service. `None` if there is no such service.
     #[must_use]
@@ -89,16 +95,46 @@ impl Registry {
         Some(self.0.published.get(service)?.revision())
     }
 
-    /// A page of the list of services.
+    /// A page of the list of services. All services of the namespace, or of its group, are looked at, in steps: the
+    /// catalog is not kept from others meanwhile.
     #[must_use]
     pub fn directory(&self, query: DirectoryQuery<'_>) -> DirectoryPage {
-        self.0.catalog.lock().directory(query)
+        let mut walk = DirectoryWalk::new(query);
+        loop {
+            let catalog = self.0.catalog.lock();
+            let more = catalog.walk(&mut walk, DIRECTORY_STEP);
+            // To whoever waits: otherwise this thread would mostly have it again at once.
+            MutexGuard::unlock_fair(catalog);
+            if !more {
+                return walk.page();
+            }
+        }
     }
 
-    /// The namespaces that have services, with how many.
+    /// The namespaces that have services or are declared, ordered by name.
     #[must_use]
-    pub fn namespaces(&self) -> Vec<(Namespace, usize)> {
+    pub fn namespaces(&self) -> Vec<NamespaceSummary> {
         self.0.catalog.lock().namespaces()
+    }
+
+    /// The operator's layers of a service, ordered by endpoint; also those of instances that are gone or have yet to
+    /// come.
+    #[must_use]
+    pub fn layers(&self, service: ServiceRef<'_>) -> Vec<LayerInfo> {
+        self.0.catalog.lock().layers(service)
+    }
+
+    /// The value of a setting of the whole registry. Takes no lock.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<Arc<str>> {
+        self.0.settings.get(name)
+    }
+
+    /// A number that grows with each change of any setting. What was made of settings that were read after it is good
+    /// as long as it stays. Takes no lock.
+    #[must_use]
+    pub fn settings_version(&self) -> u64 {
+        self.0.settings.version()
     }
 
     /// The newest state.

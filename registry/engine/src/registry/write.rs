@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use beatrix_core::catalog::{Command, Refusal, Standing};
 use beatrix_core::model::{
-    Declared, Endpoint, Health, Lease, LivenessKind, OperatorPatch, Reason, Registration, Revision,
-    ServiceKey, SessionId, Timings,
+    Declared, Endpoint, Existence, Health, Lease, LivenessKind, Namespace, NamespaceInfo, OperatorPatch,
+    Reason, Registration, Revision, ServiceKey, ServicePatch, SessionId, SettingName, Timings,
 };
 use tokio::sync::oneshot;
 
@@ -52,13 +52,42 @@ impl Registry {
     /// Registers an instance, or replaces what its client said about it. Also restarts its silence.
     ///
     /// # Errors
-    /// If a limit is reached, or the registry cannot take writes.
+    /// If a limit is reached, the service was declared for instances of another lifetime, or the registry cannot take
+    /// writes.
     pub async fn register(
         &self,
         service: ServiceKey,
         endpoint: Endpoint,
         registration: Registration,
         health: Health,
+    ) -> Result<Registered, WriteError> {
+        self.register_as(service, endpoint, registration, health, false)
+            .await
+    }
+
+    /// The same, but only if the service has no instance of the other lifetime. Nacos 2.x: a service is either
+    /// ephemeral or persistent.
+    ///
+    /// # Errors
+    /// Also if the service has instances of the other lifetime.
+    pub async fn register_uniform(
+        &self,
+        service: ServiceKey,
+        endpoint: Endpoint,
+        registration: Registration,
+        health: Health,
+    ) -> Result<Registered, WriteError> {
+        self.register_as(service, endpoint, registration, health, true)
+            .await
+    }
+
+    async fn register_as(
+        &self,
+        service: ServiceKey,
+        endpoint: Endpoint,
+        registration: Registration,
+        health: Health,
+        uniform: bool,
     ) -> Result<Registered, WriteError> {
         let lease = self.0.random.lease();
         let registration = Box::new(registration);
@@ -68,6 +97,7 @@ impl Registry {
             registration,
             health,
             lease,
+            uniform,
         };
         let (written, standing) = self.propose(command).await?;
         let Standing { lease, timings } = standing.unwrap_or(Standing { lease, timings: None });
@@ -116,6 +146,27 @@ impl Registry {
             service,
             endpoint,
             patch: Box::new(patch),
+            ahead: false,
+        })
+        .await
+    }
+
+    /// The same, also for an instance that is not there: then the layer is kept like that of one that has gone, and
+    /// lies over its next registration.
+    ///
+    /// # Errors
+    /// If there is no such service, or the result breaks a rule.
+    pub async fn operate_ahead(
+        &self,
+        service: ServiceKey,
+        endpoint: Endpoint,
+        patch: OperatorPatch,
+    ) -> Result<Written, WriteError> {
+        self.write(Command::Operate {
+            service,
+            endpoint,
+            patch: Box::new(patch),
+            ahead: true,
         })
         .await
     }
@@ -171,6 +222,67 @@ impl Registry {
     /// If the registry cannot take writes.
     pub async fn close_session(&self, session: SessionId) -> Result<Written, WriteError> {
         self.write(Command::CloseSession { session }).await
+    }
+
+    /// Makes a service, or changes what is said about it.
+    ///
+    /// # Errors
+    /// If the service is there and `must` not be, or the other way round; if it has instances of another lifetime than
+    /// the patch binds it to; if the result breaks a rule or a limit.
+    pub async fn declare_service(
+        &self,
+        service: ServiceKey,
+        patch: ServicePatch,
+        must: Existence,
+    ) -> Result<Written, WriteError> {
+        self.write(Command::DeclareService {
+            service,
+            patch: Box::new(patch),
+            must,
+        })
+        .await
+    }
+
+    /// Removes a service without instances, with all that was said about it and all operator's layers.
+    ///
+    /// # Errors
+    /// If there is no such service, or it has instances.
+    pub async fn remove_service(&self, service: ServiceKey) -> Result<Written, WriteError> {
+        self.write(Command::RemoveService { service }).await
+    }
+
+    /// Declares a namespace, or changes what is said about it. It need not be declared to be used.
+    ///
+    /// # Errors
+    /// If it is declared and `must` not be, or the other way round; if `info` breaks a rule, or a limit is reached.
+    pub async fn declare_namespace(
+        &self,
+        namespace: Namespace,
+        info: NamespaceInfo,
+        must: Existence,
+    ) -> Result<Written, WriteError> {
+        self.write(Command::DeclareNamespace {
+            namespace,
+            info,
+            must,
+        })
+        .await
+    }
+
+    /// Takes a namespace's declaration back. Its services stay.
+    ///
+    /// # Errors
+    /// If it is not declared.
+    pub async fn remove_namespace(&self, namespace: Namespace) -> Result<Written, WriteError> {
+        self.write(Command::RemoveNamespace { namespace }).await
+    }
+
+    /// Sets or ends a setting of the whole registry.
+    ///
+    /// # Errors
+    /// If the value breaks a rule, or there are too many settings.
+    pub async fn set(&self, name: SettingName, value: Option<Arc<str>>) -> Result<Written, WriteError> {
+        self.write(Command::Set { name, value }).await
     }
 
     async fn write(&self, command: Command) -> Result<Written, WriteError> {

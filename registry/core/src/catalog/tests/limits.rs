@@ -70,6 +70,7 @@ fn what_was_decided_but_not_applied_counts_against_the_limits() {
         registration: Box::new(beat()),
         health: Health::Healthy,
         lease,
+        uniform: false,
     };
     assert!(world.catalog.decide(command(lease(50)), 0, world.now).is_ok());
     assert!(world.catalog.decide(command(lease(51)), 1, world.now).is_err());
@@ -153,14 +154,17 @@ fn lists_are_ordered_paged_and_filtered() {
             registration: Box::new(beat()),
             health: Health::Healthy,
             lease: world.fresh_lease(),
+            uniform: false,
         };
         world.run(command).unwrap();
     }
     let all = DirectoryQuery {
         namespace: "public",
         group: None,
+        group_contains: None,
         search: None,
         empty: true,
+        declared: false,
         offset: 0,
         limit: 10,
     };
@@ -232,7 +236,7 @@ fn lists_are_ordered_paged_and_filtered() {
         .catalog
         .namespaces()
         .into_iter()
-        .map(|(name, count)| (name.to_string(), count))
+        .map(|summary| (summary.namespace.to_string(), summary.services))
         .collect();
     assert_eq!(
         namespaces,

@@ -11,6 +11,8 @@ mod limits;
 mod model;
 mod property;
 mod restart;
+mod services;
 mod sessions;
+mod settings;
 mod simulation;
 mod threads;

@@ -347,7 +347,7 @@ fn is_too_old(world: &World, service: &str, since: Revision) -> bool {
     let mutations = world
         .history
         .iter()
-        .filter(|done| *done.mutation.subject().0 == key(service));
+        .filter(|done| done.mutation.subject().service() == Some(&key(service)));
     let held: Vec<_> = world
         .catalog
         .log()

@@ -57,7 +57,7 @@ fn no_beat_of_a_standing_instance_is_lost_beside_a_writer() {
     let changes = world
         .history
         .iter()
-        .filter(|done| *done.mutation.subject().0 == key("s"))
+        .filter(|done| done.mutation.subject().service() == Some(&key("s")))
         .count();
     assert_eq!(changes, STANDING, "nobody was ever found silent");
 }

@@ -31,7 +31,9 @@ pub(crate) async fn register(nacos: &Nacos, instance: Instance) -> Result<Timing
         health,
         timings,
     } = instance.registration(registry.config().timings)?;
-    registry.register(service, endpoint, registration, health).await?;
+    registry
+        .register_uniform(service, endpoint, registration, health)
+        .await?;
     Ok(timings)
 }
 
@@ -112,14 +114,14 @@ pub(crate) async fn update(nacos: &Nacos, instance: Instance) -> Result<(), Erro
         metadata,
         ..
     } = instance;
-    let layer = standing(nacos, &service, &endpoint).unwrap_or_default();
+    let layer = kept(nacos, &service, &endpoint);
     let patch = OperatorPatch {
         enabled: Some(enabled),
         weight: Some(weight),
         metadata: replaced(layer.as_ref(), &metadata),
         ..Default::default()
     };
-    match nacos.registry.operate(service, endpoint, patch).await {
+    match nacos.registry.operate_ahead(service, endpoint, patch).await {
         Ok(_) => Ok(()),
         Err(WriteError::Refused(Refusal::ServiceNotFound(service))) => Err(Error::NothingToUpdate(service)),
         Err(error) => Err(error.into()),
@@ -176,6 +178,18 @@ fn on(
 fn standing(nacos: &Nacos, service: &ServiceKey, endpoint: &Endpoint) -> Option<Option<OperatorLayer>> {
     let view = nacos.registry.view(service.borrowed())?;
     Some(view.get(endpoint)?.record.operator().cloned())
+}
+
+/// The operator's layer of an instance, or the one that waits for it to register.
+fn kept(nacos: &Nacos, service: &ServiceKey, endpoint: &Endpoint) -> Option<OperatorLayer> {
+    match standing(nacos, service, endpoint) {
+        Some(layer) => layer,
+        None => {
+            let layers = nacos.registry.layers(service.borrowed()).into_iter();
+            let mut of_this = layers.filter(|info| info.endpoint == *endpoint);
+            of_this.next().map(|info| info.layer)
+        }
+    }
 }
 
 /// Nacos replaces the whole map of the override: what it had and the request has not is taken away. What somebody else

@@ -33,13 +33,13 @@ impl Default for Kept {
 impl Kept {
     /// The switches as they are set now.
     pub(crate) fn current(&self, registry: &Registry) -> Arc<Switches> {
-        let version = settings_version(registry);
+        let version = registry.settings_version();
         let kept = self.current.load();
         if kept.0 == version {
             return Arc::clone(&kept.1);
         }
         // The version comes first: what changes while this reads is read again by the next.
-        let switches = Arc::new(Switches::read(|name| setting(registry, name)));
+        let switches = Arc::new(Switches::read(|name| registry.setting(name)));
         self.current.store(Arc::new((version, Arc::clone(&switches))));
         if !switches.unusual() {
             self.usual.store(version, Ordering::Release);
@@ -50,18 +50,9 @@ impl Kept {
     /// The switches, if a request has to look at any of them.
     #[inline]
     pub(crate) fn unusual(&self, registry: &Registry) -> Option<Arc<Switches>> {
-        if settings_version(registry) == self.usual.load(Ordering::Acquire) {
+        if registry.settings_version() == self.usual.load(Ordering::Acquire) {
             return None;
         }
         Some(self.current(registry)).filter(|switches| switches.unusual())
     }
-}
-
-/// Settings come with the registry's own; until then there are none.
-fn settings_version(_: &Registry) -> u64 {
-    0
-}
-
-fn setting(_: &Registry, _: &str) -> Option<Arc<str>> {
-    None
 }

@@ -33,8 +33,10 @@ pub(super) async fn list(
     let found = nacos.registry.directory(DirectoryQuery {
         namespace: &namespace,
         group: Some(&group),
+        group_contains: None,
         search: None,
         empty: false,
+        declared: false,
         offset: page.saturating_sub(1).saturating_mul(size),
         limit: size,
     });

@@ -141,6 +141,7 @@ async fn what_other_doors_register_is_listed() {
         metadata: Metadata::new([("preserved.heart.beat.interval", "700"), ("q\"", "\\\n")]).unwrap(),
         locality: None,
         liveness,
+        expires: true,
         incarnation: None,
     };
     let ms = std::time::Duration::from_millis;

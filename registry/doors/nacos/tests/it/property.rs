@@ -134,12 +134,15 @@ fn form(params: &[(&str, Vec<u8>)], encode: bool) -> Vec<u8> {
 
 /// All that is stored is found in a list under its own names, and goes by a DELETE of what the list says.
 async fn list_and_delete_all(nacos: &Nacos) {
-    for (namespace, _) in nacos.registry.namespaces() {
+    for summary in nacos.registry.namespaces() {
+        let namespace = summary.namespace;
         let keys = nacos.registry.directory(beatrix_core::catalog::DirectoryQuery {
             namespace: namespace.as_str(),
             group: None,
+            group_contains: None,
             search: None,
             empty: false,
+            declared: false,
             offset: 0,
             limit: usize::MAX,
         });

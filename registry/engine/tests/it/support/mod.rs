@@ -110,6 +110,7 @@ pub(crate) fn living(liveness: Liveness) -> Registration {
         metadata: Metadata::default(),
         locality: None,
         liveness,
+        expires: true,
         incarnation: None,
     }
 }

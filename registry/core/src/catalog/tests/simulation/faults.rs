@@ -121,6 +121,7 @@ impl Machine {
                 service,
                 endpoint,
                 patch: Box::new(off()),
+                ahead: false,
             }),
             false => self.command(Command::ClearOperator { service, endpoint }),
         };

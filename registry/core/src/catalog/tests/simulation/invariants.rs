@@ -35,7 +35,7 @@ pub(super) fn invariant_1_each_change_has_one_revision(machine: &Machine) {
 pub(super) fn invariants_3_and_6_nothing_is_early(machine: &Machine, mutations: &[Mutation]) {
     let (now, awake) = (machine.world.now.0, machine.awake());
     for mutation in mutations {
-        let (service, endpoint) = mutation.subject();
+        let (service, endpoint) = mutation.subject().instance().expect("all are about instances");
         let Some(known) = machine.oracle.known.get(&(service.clone(), endpoint.clone())) else {
             continue;
         };

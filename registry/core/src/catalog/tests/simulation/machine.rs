@@ -368,6 +368,7 @@ impl Machine {
             registration: Box::new(registration),
             health: Health::Healthy,
             lease,
+            uniform: false,
         };
         self.command(command);
         let (now, awake) = (self.world.now.0, self.awake());

@@ -134,7 +134,7 @@ impl Oracle {
     }
 
     pub(super) fn applied(&mut self, mutation: &Mutation, now: u64, awake: u64) {
-        let (service, endpoint) = mutation.subject();
+        let (service, endpoint) = mutation.subject().instance().expect("all are about instances");
         let name = (service.clone(), endpoint.clone());
         match mutation {
             Mutation::Registered { registration, .. } => {
@@ -186,7 +186,7 @@ impl Oracle {
                     }
                 }
             }
-            Mutation::Declared { .. } | Mutation::Operated { .. } => {}
+            _ => {}
         }
     }
 

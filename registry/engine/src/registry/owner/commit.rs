@@ -1,0 +1,111 @@
+//! Groups on their way to the journal, into the catalog and back to their proposers.
+
+use std::sync::Arc;
+
+use beatrix_core::catalog::{Committed, Mutation, Shared};
+use beatrix_core::liveness::LivenessClock;
+use tokio::time::Instant;
+
+use super::Owner;
+use super::group::{Decided, Group, Told, written};
+use crate::journal::{Journal, JournalError};
+use crate::registry::write::WriteError;
+
+/// How many mutations are applied before readers get the lock in between.
+const APPLY_MAX: usize = 4096;
+
+impl<J: Journal> Owner<J> {
+    /// Commits a group, applies it and answers.
+    pub(super) async fn finish(&mut self, group: &mut Group) {
+        let mut decided = std::mem::take(group).into_decided();
+        if decided.is_empty() {
+            return;
+        }
+        let mutations = decided
+            .iter_mut()
+            .flat_map(|decided| std::mem::take(&mut decided.mutations))
+            .collect();
+        let outcome = self.commit(mutations).await;
+        self.schedule();
+        for told in self.answers(decided, outcome) {
+            told.tell();
+        }
+    }
+
+    /// What to tell the proposers of a group, all as of one moment.
+    fn answers(&self, decided: Vec<Decided>, outcome: Result<(), String>) -> Vec<Told> {
+        let asked = decided.into_iter().filter_map(|decided| {
+            let reply = decided.reply?;
+            Some((reply, decided.registered))
+        });
+        match outcome {
+            Ok(()) => {
+                let catalog = self.catalog.lock();
+                asked
+                    .map(|(reply, registered)| Told::Answer(reply, Ok(written(&catalog, true, registered))))
+                    .collect()
+            }
+            Err(error) => asked
+                .map(|(reply, _)| Told::Answer(reply, Err(WriteError::Unavailable(error.clone()))))
+                .collect(),
+        }
+    }
+
+    /// Commit, apply, publish.
+    pub(super) async fn commit(&mut self, mutations: Vec<Mutation>) -> Result<(), String> {
+        let committed = self
+            .committed(mutations)
+            .await
+            .map_err(|error| error.to_string())?;
+        let mut committed = committed.into_iter().peekable();
+        while committed.peek().is_some() {
+            self.apply(committed.by_ref().take(APPLY_MAX));
+            self.look();
+        }
+        Ok(())
+    }
+
+    /// Has the journal commit. The owner goes on looking at the clock meanwhile: a slow journal is no stall, or under
+    /// a steady load on a slow one nobody would ever expire.
+    async fn committed(&mut self, mutations: Vec<Mutation>) -> Result<Vec<Committed>, JournalError> {
+        let (clock, liveness) = (Arc::clone(&self.clock), Arc::clone(&self.liveness));
+        let commit = self.journal.commit(mutations, self.clock.wall());
+        tokio::pin!(commit);
+        loop {
+            tokio::select! {
+                biased;
+                committed = &mut commit => return committed,
+                () = tokio::time::sleep(LivenessClock::LOOK_INTERVAL) => {
+                    liveness.look(clock.mono());
+                }
+            }
+        }
+    }
+
+    pub(super) fn apply(&mut self, committed: impl Iterator<Item = Committed>) {
+        let live = self.live();
+        let mut topics = Vec::new();
+        // Noted once for a run of changes of one service: 100,000 instances that fall together are one.
+        let mut last: Option<Arc<Shared>> = None;
+        let mut newest = None;
+        let mut catalog = self.catalog.lock();
+        for committed in committed {
+            let revision = committed.revision;
+            newest = Some(revision);
+            if let Some(shared) = catalog.apply(committed, live)
+                && last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &shared))
+            {
+                topics.extend(self.hub.note(&shared, revision));
+                last = Some(shared);
+            }
+        }
+        if let Some(newest) = newest {
+            self.hub.noted(newest);
+        }
+        drop(catalog);
+        if !topics.is_empty() {
+            self.unscheduled_since.get_or_insert_with(Instant::now);
+            self.unscheduled.append(&mut topics);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What is decided together and committed at once.
+//!
+//! Each command of a group is decided against the state before the group. So one that must see another applied does
+//! not join its group: it is given back, and taken again once the group is finished.
+
+use std::collections::HashSet;
+
+use beatrix_core::catalog::{Catalog, Command, Decision, Mutation, Refusal, Standing, Subject};
+use beatrix_core::model::{Endpoint, Lifetime, Mono, ServiceKey};
+use tokio::sync::oneshot;
+
+use super::{Answer, Request};
+use crate::registry::write::{WriteError, Written};
+
+type Set<T> = HashSet<T, ahash::RandomState>;
+
+/// A proposal that is decided and waits for its commit.
+pub(super) struct Decided {
+    pub(super) reply: Option<oneshot::Sender<Answer>>,
+    /// Whose lease to tell, if it was a registration.
+    pub(super) registered: Option<(ServiceKey, Endpoint)>,
+    pub(super) mutations: Vec<Mutation>,
+}
+
+/// What was decided and not committed yet, all in one commit.
+#[derive(Default)]
+pub(super) struct Group {
+    decided: Vec<Decided>,
+    /// Whose mutations are in it: a later command about one of them must see the earlier one applied.
+    subjects: Set<(ServiceKey, Endpoint)>,
+    /// In which services ephemeral and persistent instances may come into being: then a service, or a connection, may
+    /// have more than the catalog knows.
+    ephemeral: Set<ServiceKey>,
+    persistent: Set<ServiceKey>,
+    /// Whether what is in it is about more than instances.
+    alone: bool,
+    /// Which silent instances it was told of. They may have beaten often while the journal worked; once tells it.
+    returned: Set<u32>,
+}
+
+/// An answer that is given once no lock is held.
+pub(super) enum Told {
+    Answer(oneshot::Sender<Answer>, Answer),
+    Ended(oneshot::Sender<bool>, bool),
+}
+
+impl Told {
+    /// Whoever asked may have gone; what was done stays done.
+    pub(super) fn tell(self) {
+        match self {
+            Self::Answer(reply, answer) => {
+                let _gone_if_nobody_waits = reply.send(answer);
+            }
+            Self::Ended(reply, ended) => {
+                let _gone_if_nobody_waits = reply.send(ended);
+            }
+        }
+    }
+}
+
+impl Group {
+    /// Decides a request and takes what it comes to. Answers it if that is nothing, and gives it back if it must see
+    /// applied what is in the group.
+    pub(super) fn take(
+        &mut self,
+        catalog: &mut Catalog,
+        request: Request,
+        now: Mono,
+    ) -> Result<Option<Told>, Request> {
+        match request {
+            Request::Returned(slot) => {
+                let command = Command::Returned { slot };
+                if self.returned.contains(&slot) {
+                    return Ok(None);
+                }
+                if self.blocks(catalog, &command) {
+                    return Err(request);
+                }
+                self.returned.insert(slot);
+                // A refusal is heard by nobody.
+                if let Ok(Decision::Commit(mutations)) = catalog.decide(command, self.decided.len(), now) {
+                    self.add(None, None, mutations);
+                }
+                Ok(None)
+            }
+            Request::EndGuard { .. } if !self.decided.is_empty() => Err(request),
+            Request::EndGuard { service, reply } => {
+                let ended = catalog.end_guard(service.as_ref(), now);
+                Ok(Some(Told::Ended(reply, ended)))
+            }
+            Request::Write { command, reply } => {
+                if self.blocks(catalog, &command) {
+                    return Err(Request::Write { command, reply });
+                }
+                self.decide(catalog, command, reply, now)
+            }
+        }
+    }
+
+    /// Whether a command must see applied what is in the group.
+    fn blocks(&self, catalog: &Catalog, command: &Command) -> bool {
+        if self.decided.is_empty() {
+            return false;
+        }
+        if self.alone || command.stands_alone() {
+            return true;
+        }
+        match command {
+            // A connection has no single instance; what else comes to several is looked at when it is decided.
+            Command::CloseSession { .. } if !self.ephemeral.is_empty() => return true,
+            Command::Register {
+                service,
+                registration,
+                uniform: true,
+                ..
+            } => {
+                let other = match registration.liveness.kind().lifetime() {
+                    Lifetime::Ephemeral => &self.persistent,
+                    Lifetime::Persistent => &self.ephemeral,
+                };
+                if other.contains(service) {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+        // Commands without a subject are about nothing that there is.
+        let subject = catalog.subject(command);
+        subject.is_some_and(|subject| self.subjects.contains(&subject))
+    }
+
+    fn decide(
+        &mut self,
+        catalog: &mut Catalog,
+        command: Box<Command>,
+        reply: oneshot::Sender<Answer>,
+        now: Mono,
+    ) -> Result<Option<Told>, Request> {
+        let registered = match &*command {
+            Command::Register {
+                service, endpoint, ..
+            } => Some((service.clone(), endpoint.clone())),
+            _ => None,
+        };
+        let reserved = self.decided.len();
+        let unsure = reserved > 0
+            && match &*command {
+                Command::CloseSession { .. } => true,
+                Command::Register { .. } => near_limits(catalog, reserved),
+                _ => false,
+            };
+        let again = unsure.then(|| command.clone());
+        let decision = catalog.decide(*command, reserved, now);
+        if let Some(command) = again {
+            let too_early = match &decision {
+                // Not all that is in the group registers.
+                Err(Refusal::Limit { .. }) => true,
+                Ok(Decision::Commit(mutations)) => self.touches(mutations),
+                _ => false,
+            };
+            if too_early {
+                return Err(Request::Write { command, reply });
+            }
+        }
+        let answer = match decision {
+            Ok(Decision::Commit(mutations)) => {
+                self.add(Some(reply), registered, mutations);
+                return Ok(None);
+            }
+            Ok(Decision::Nothing) => Ok(written(catalog, false, registered)),
+            Err(refusal) => Err(WriteError::Refused(refusal)),
+        };
+        Ok(Some(Told::Answer(reply, answer)))
+    }
+
+    fn touches(&self, mutations: &[Mutation]) -> bool {
+        mutations.iter().any(|mutation| {
+            let subject = mutation.subject().instance();
+            subject.is_some_and(|(service, endpoint)| {
+                self.subjects.contains(&(service.clone(), endpoint.clone()))
+            })
+        })
+    }
+
+    fn add(
+        &mut self,
+        reply: Option<oneshot::Sender<Answer>>,
+        registered: Option<(ServiceKey, Endpoint)>,
+        mutations: Vec<Mutation>,
+    ) {
+        for mutation in &mutations {
+            match mutation.subject() {
+                Subject::Instance(service, endpoint) => {
+                    self.subjects.insert((service.clone(), endpoint.clone()));
+                }
+                Subject::Service(_) | Subject::Namespace(_) | Subject::Setting(_) => self.alone = true,
+            }
+            if let Mutation::Registered {
+                service,
+                registration,
+                ..
+            } = mutation
+            {
+                let of_lifetime = match registration.liveness.kind().lifetime() {
+                    Lifetime::Ephemeral => &mut self.ephemeral,
+                    Lifetime::Persistent => &mut self.persistent,
+                };
+                if !of_lifetime.contains(service) {
+                    of_lifetime.insert(service.clone());
+                }
+            }
+        }
+        self.decided.push(Decided {
+            reply,
+            registered,
+            mutations,
+        });
+    }
+
+    pub(super) fn into_decided(self) -> Vec<Decided> {
+        self.decided
+    }
+}
+
+/// Whether `reserved` more could reach a limit. Roughly, but never false if they could.
+fn near_limits(catalog: &Catalog, reserved: usize) -> bool {
+    let config = catalog.config();
+    let instances_max = config.instances_max.min(config.instances_per_service_max);
+    catalog.instances() + reserved >= instances_max || catalog.services() + reserved >= config.services_max
+}
+
+/// The answer to a write that was carried out.
+pub(super) fn written(
+    catalog: &Catalog,
+    changed: bool,
+    registered: Option<(ServiceKey, Endpoint)>,
+) -> (Written, Option<Standing>) {
+    let standing = registered.and_then(|(service, endpoint)| catalog.standing(service.borrowed(), &endpoint));
+    let written = Written {
+        revision: catalog.version().revision,
+        changed,
+    };
+    (written, standing)
+}

@@ -1,0 +1,210 @@
+//! The one owner of the catalog: takes proposals and deadlines, has them committed, applies and publishes them.
+//!
+//! It works in turns. A turn looks at the clock, decides what silence changes, then takes all proposals that wait, in
+//! groups: commands about different instances are decided together and committed at once. The catalog's lock is held
+//! to decide a run of proposals, to apply, and to answer a group; never while the journal works.
+//!
+//! - [`group`]: what is decided together, and what must wait for it.
+//! - [`take`]: proposals on their way into groups.
+//! - [`commit`]: groups on their way to the journal, into the catalog and back to their proposers.
+
+mod commit;
+mod group;
+mod take;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use beatrix_core::catalog::{Catalog, Command, GuardEvent, Standing};
+use beatrix_core::liveness::LivenessClock;
+use beatrix_core::model::{Mono, ServiceKey};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::write::{WriteError, Written};
+use crate::clock::Clock;
+use crate::hub::{Hub, Topic};
+use crate::journal::Journal;
+
+/// How many proposals may wait. When it is full, proposers wait.
+pub(super) const QUEUE: usize = 16 * 1024;
+
+/// How many proposals are taken in one turn.
+const GROUP_MAX: usize = 1024;
+
+/// How long the end waits for proposals that were begun before it. They need a moment of their task's time at most.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+pub(super) type Answer = Result<(Written, Option<Standing>), WriteError>;
+
+/// What the owner is asked.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// To carry out a command.
+    Write {
+        command: Box<Command>,
+        reply: oneshot::Sender<Answer>,
+    },
+    /// To look at a silent instance that has beaten.
+    Returned(u32),
+    /// To end the guard by hand.
+    EndGuard {
+        service: Option<ServiceKey>,
+        reply: oneshot::Sender<bool>,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Owner<J> {
+    pub(super) catalog: Arc<Mutex<Catalog>>,
+    pub(super) journal: J,
+    pub(super) hub: Arc<Hub>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) liveness: Arc<LivenessClock>,
+    pub(super) inbox: mpsc::Receiver<Request>,
+    pub(super) stop: CancellationToken,
+    /// All stalls that were told of.
+    pub(super) stalled: Duration,
+    /// Topics that changes were noted in and that are not scheduled yet, and since when.
+    pub(super) unscheduled: Vec<Arc<Topic>>,
+    pub(super) unscheduled_since: Option<Instant>,
+    /// How long they may wait: see [`crate::EngineConfig::push_merge_max`].
+    pub(super) merge_max: Duration,
+}
+
+impl<J: Journal> Owner<J> {
+    pub(super) async fn run(mut self) {
+        let mut requests = Vec::with_capacity(GROUP_MAX);
+        let mut stopping = false;
+        loop {
+            self.look();
+            let wake = self.expire().await;
+            if stopping && requests.is_empty() {
+                self.schedule();
+                return;
+            }
+            if !requests.is_empty() {
+                self.take(&mut requests).await;
+                continue;
+            }
+            tokio::select! {
+                biased;
+                // First, or under load it would never be looked at.
+                () = self.stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    self.take_last(&mut requests).await;
+                }
+                taken = self.inbox.recv_many(&mut requests, GROUP_MAX), if !stopping => {
+                    stopping = taken == 0;
+                }
+                committed = self.journal.others(), if !stopping => {
+                    self.apply(committed.into_iter());
+                    self.schedule();
+                }
+                () = wait_until(wake), if !stopping => {}
+            }
+        }
+    }
+
+    /// What was proposed before the end is finished; who proposes after it is told that it is over.
+    async fn take_last(&mut self, requests: &mut Vec<Request>) {
+        self.inbox.close();
+        // The last of them may have a place in the queue, but not be there yet.
+        let rest = async {
+            while let Some(request) = self.inbox.recv().await {
+                requests.push(request);
+            }
+        };
+        if tokio::time::timeout(LAST_WAIT, rest).await.is_err() {
+            tracing::warn!("a proposal was begun and not finished; it is not waited for any longer");
+        }
+    }
+
+    /// Looks at the clock. Whoever found a stall, a beat or the owner, it is told here.
+    fn look(&mut self) {
+        self.liveness.look(self.clock.mono());
+        let stalled = self.liveness.stalled();
+        if stalled > self.stalled {
+            let stall_ms = (stalled - self.stalled).as_millis();
+            tracing::warn!(stall_ms, "the process stood still; all deadlines are extended");
+            self.stalled = stalled;
+        }
+    }
+
+    /// Decides, commits and applies what is due. Returns when to look again.
+    async fn expire(&mut self) -> Instant {
+        let live = self.live();
+        let (mutations, events) = {
+            let mut catalog = self.catalog.lock();
+            let due = catalog.next_deadline().is_some_and(|deadline| deadline <= live);
+            if due {
+                catalog.due(live)
+            } else {
+                Default::default()
+            }
+        };
+        for event in events {
+            log_guard(&event);
+        }
+        if !mutations.is_empty() {
+            let count = mutations.len();
+            if let Err(error) = self.commit(mutations).await {
+                tracing::error!(%error, count, "what is due cannot be committed; it will be tried again");
+            }
+        }
+        // After that: what was applied may have brought a deadline that is nearer, and it took time.
+        let next = self.catalog.lock().next_deadline();
+        let wait = next.map_or(LivenessClock::LOOK_INTERVAL, |next| next.since(self.live()));
+        let now = Instant::now();
+        // Very many fall in several turns. They are pushed together when all have, or subscribers would be told in
+        // pieces, and making those would keep the catalog from the owner.
+        if !wait.is_zero()
+            || self
+                .unscheduled_since
+                .is_some_and(|since| now >= since + self.merge_max)
+        {
+            self.schedule();
+        }
+        now + wait.min(LivenessClock::LOOK_INTERVAL)
+    }
+
+    /// Has the hub push what was noted.
+    fn schedule(&mut self) {
+        self.unscheduled_since = None;
+        self.hub.schedule(std::mem::take(&mut self.unscheduled));
+    }
+
+    fn live(&self) -> Mono {
+        self.liveness.at(self.clock.mono())
+    }
+}
+
+/// Waits until `at`. Where that has come already it only lets others have their turn: a timer would take a millisecond.
+async fn wait_until(at: Instant) {
+    if at <= Instant::now() {
+        tokio::task::yield_now().await;
+    } else {
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+fn log_guard(event: &GuardEvent) {
+    let scope = |service: &Option<ServiceKey>| {
+        service
+            .as_ref()
+            .map_or_else(|| "the registry".to_owned(), ToString::to_string)
+    };
+    match event {
+        GuardEvent::Holds(service) => {
+            tracing::warn!(
+                scope = scope(service),
+                "too many fell silent at once: the mass-expiry guard holds"
+            );
+        }
+        GuardEvent::Ended(service) => {
+            tracing::warn!(scope = scope(service), "the mass-expiry guard has ended");
+        }
+    }
+}
