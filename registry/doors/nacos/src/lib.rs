@@ -36,6 +36,7 @@
 //!   up, instead of being served incomplete.
 
 mod beating;
+mod checker;
 mod configuration;
 mod door;
 mod error;
@@ -47,6 +48,7 @@ mod listing;
 mod login;
 mod members;
 mod metadata;
+mod namespaces;
 mod operations;
 mod params;
 mod percent;
@@ -77,6 +79,7 @@ pub fn router(registry: Registry) -> Router {
         .merge(v3::routes())
         .merge(login::routes())
         .merge(members::routes())
+        .merge(namespaces::routes())
         .merge(configuration::routes())
         .merge(state::routes())
         .route("/nacos", any(unmatched::unmatched))

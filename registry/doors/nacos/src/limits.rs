@@ -9,6 +9,10 @@
 //! | `weight` | 0 to 10000 | 400 |
 //! | `metadata_chars_max` | 1024 characters of keys and values | 400 |
 //! | `preserved.*` times | 1 ms to a day | 400 |
+//! | `service_names_max` | 20,000 names in one answer of v1 | the page ends there; the count says how many there are |
+//! | `page_size_max` | 500 in every other list of services and subscribers, as in Nacos v2 | the same |
+//! | `instances_page_max` | 10,000 instances on one page | the same |
+//! | `clients_max` | 100,000 clients in one list | the list ends there |
 
 /// How many bytes a request body may have. Tomcat, in which Nacos runs, takes 2 MiB.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -16,3 +20,16 @@ pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// How many characters (UTF-16 units, as Java counts) keys and values of metadata may have together. Nacos 2.x:
 /// `nacos.naming.service.metadata.length`.
 pub const METADATA_CHARS_MAX: usize = 1024;
+
+/// How many names of services one answer of v1 has at most. Nacos v1 has no such bound, and clients ask for all there
+/// are (Spring Cloud: 2^31 - 1); this many have room in a few megabytes.
+pub const SERVICE_NAMES_MAX: usize = 20_000;
+
+/// How many services or subscribers any other page has at most. Nacos v2: 500 services.
+pub const PAGE_SIZE_MAX: usize = 500;
+
+/// How many instances a page has at most.
+pub const INSTANCES_PAGE_MAX: usize = 10_000;
+
+/// How many clients are listed at most.
+pub const CLIENTS_MAX: usize = 100_000;

@@ -42,13 +42,19 @@ async fn node_self(State(nacos): State<Nacos>, request: Request) -> Response {
     result::success(member(&nacos, &request))
 }
 
-fn member(nacos: &Nacos, request: &Request) -> MemberJson {
+/// This server, under the address that the request went to.
+pub(crate) fn member(nacos: &Nacos, request: &Request) -> MemberJson {
+    let authority = address(request);
+    let (ip, port) = (authority.host(), authority.port_u16().unwrap_or(HTTP_PORT));
+    MemberJson::new(ip, port, nacos.registry.complete())
+}
+
+/// Where the request went.
+pub(crate) fn address(request: &Request) -> Authority {
     let host = request.headers().get(header::HOST);
     let authority = match request.uri().authority() {
         Some(authority) => Some(authority.clone()),
         None => host.and_then(|host| Authority::try_from(host.as_bytes()).ok()),
     };
-    let authority = authority.unwrap_or(Authority::from_static(ADDRESS));
-    let (ip, port) = (authority.host(), authority.port_u16().unwrap_or(HTTP_PORT));
-    MemberJson::new(ip, port, nacos.registry.complete())
+    authority.unwrap_or(Authority::from_static(ADDRESS))
 }

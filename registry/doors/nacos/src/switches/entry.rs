@@ -1,15 +1,14 @@
 //! The entries of the switches: what may be set, and to what.
 
+use beatrix_core::catalog::EXPIRY;
 use beatrix_core::model::Invalid;
 
 use crate::params::{Param, is_yes};
 
 use super::{HealthParams, LimitedUrl, ServerStatus, Switches};
 
-/// The registry's own setting behind the switch `check`.
-pub(super) const EXPIRY: &str = "expiry";
-/// What [`EXPIRY`] is while silence changes nothing.
-pub(super) const EXPIRY_OFF: &str = "off";
+/// What the registry's own setting behind the switch `check` is while silence changes nothing.
+const EXPIRY_OFF: &str = "off";
 
 /// Before the entry in the name of a setting.
 const PREFIX: &str = "nacos.switch.";

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use beatrix_core::model::Timings;
 
-pub(crate) use entry::{Change, change};
+pub(crate) use entry::change;
 pub(crate) use json::SwitchesJson;
 pub(crate) use kept::Kept;
 

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails shall say so where it does")]
 
 mod beat;
+mod checklist;
 mod deregister;
 mod harness;
 mod list;

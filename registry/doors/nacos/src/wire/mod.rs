@@ -1,5 +1,8 @@
 //! The JSON of the protocol, where it is not written by hand.
 
+mod client;
+mod service;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,6 +10,9 @@ use std::fmt;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+pub(crate) use client::*;
+pub(crate) use service::*;
 
 /// Whose beat a full beat is: all that one needs that finds its instance. Unknown members are ignored.
 ///
@@ -118,8 +124,16 @@ pub(crate) struct ServicesJson<'a> {
     pub(crate) doms: Vec<&'a str>,
 }
 
-/// The state of the server, and how much it holds. Nacos 2.x also counts its internal clients, which do not exist
-/// here; it leaves out what it does not know.
+/// A page of services of a group, in v2.
+#[derive(Debug, Serialize)]
+pub(crate) struct ServiceListJson<'a> {
+    /// How many there are in all.
+    pub(crate) count: usize,
+    /// Bare names.
+    pub(crate) services: Vec<&'a str>,
+}
+
+/// The state of the server, and how much it holds.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MetricsJson {
@@ -129,15 +143,19 @@ pub(crate) struct MetricsJson {
     pub(crate) counts: Option<CountsJson>,
 }
 
-/// How much the server holds.
+/// How much the server holds. Nacos 2.x counts as clients who holds an address; here it is who is registered or
+/// subscribed. What is not counted here is left out: clients by kind, and the load of the machine.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CountsJson {
     pub(crate) service_count: usize,
     pub(crate) instance_count: usize,
     pub(crate) subscribe_count: usize,
-    /// How many instances this server judges.
-    pub(crate) responsible_instance_count: usize,
+    /// How many instances this server judges. Nacos: not in v2 and v3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) responsible_instance_count: Option<usize>,
+    pub(crate) client_count: usize,
+    pub(crate) responsible_client_count: usize,
 }
 
 /// The frame of every answer of v2 and v3.
@@ -228,4 +246,71 @@ impl MemberJson {
             abilities: BTreeMap::new(),
         }
     }
+}
+
+/// A namespace in a list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NamespaceJson {
+    namespace: String,
+    namespace_show_name: String,
+    namespace_desc: Option<String>,
+    /// How many configurations it may have. Nacos: 200.
+    quota: u32,
+    config_count: u32,
+    /// 0 for the one that is always there, 2 for all others.
+    r#type: u32,
+}
+
+impl From<crate::operations::namespaces::Shown> for NamespaceJson {
+    fn from(shown: crate::operations::namespaces::Shown) -> Self {
+        Self {
+            namespace: shown.id,
+            namespace_show_name: shown.name,
+            namespace_desc: shown.description,
+            quota: 200,
+            config_count: 0,
+            r#type: if shown.is_default { 0 } else { 2 },
+        }
+    }
+}
+
+/// Grouped names of services, by namespace.
+#[derive(Debug, Serialize)]
+pub(crate) struct ServiceNamesJson {
+    pub(crate) services: BTreeMap<String, Vec<String>>,
+    pub(crate) count: usize,
+}
+
+/// Free text about the server.
+#[derive(Debug, Serialize)]
+pub(crate) struct HealthJson {
+    pub(crate) msg: String,
+}
+
+/// How pushing goes.
+#[derive(Debug, Serialize)]
+pub(crate) struct PushStateJson {
+    succeed: u32,
+    total: u32,
+    ratio: u32,
+    reset: bool,
+}
+
+impl PushStateJson {
+    /// Nothing counted.
+    pub(crate) fn new(reset: bool) -> Self {
+        Self {
+            succeed: 0,
+            total: 0,
+            ratio: 0,
+            reset,
+        }
+    }
+}
+
+/// The servers of the cluster, as Nacos up to 2.1 lists them.
+#[derive(Debug, Serialize)]
+pub(crate) struct ServersJson {
+    pub(crate) servers: [MemberJson; 1],
 }

@@ -1,10 +1,9 @@
-//! `/nacos/v3/admin/ns`: what operators and consoles ask. The paths of instances; those of the others stand in files of
-//! their own.
+//! `/nacos/v3/admin/ns/instance`.
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::{get, post, put};
+use axum::routing::{get, put};
 
 use crate::door::Nacos;
 use crate::hosts::{Hosts, Shown};
