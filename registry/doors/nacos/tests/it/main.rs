@@ -7,6 +7,7 @@
 mod beat;
 mod checklist;
 mod deregister;
+mod endpoints;
 mod harness;
 mod list;
 mod property;
