@@ -20,6 +20,7 @@ const STATE: StateJson = StateJson {
     startup_mode: "standalone",
     standalone_mode: "standalone",
     function_mode: "naming",
+    auth_enabled: "false",
     server: concat!("beatrix ", env!("CARGO_PKG_VERSION")),
 };
 

@@ -15,7 +15,9 @@ use crate::limits::CLIENTS_MAX;
 
 use super::subscribers::{self, Watching};
 
-/// How many services are looked at before other requests get a turn.
+/// How many services are listed at once: each list begins anew from the first.
+const PAGE: usize = 10_000;
+/// How many of them are looked at before other requests get a turn.
 const STEP: usize = 256;
 
 /// `ip:port#true` of one that is ephemeral, `ip:port#false` of one that is not.
@@ -105,19 +107,21 @@ async fn each_service(nacos: &Nacos, mut look: impl FnMut(&View) -> bool) {
                 empty: false,
                 declared: false,
                 offset,
-                limit: STEP,
+                limit: PAGE,
             });
-            for service in &page.services {
-                let view: Option<Arc<View>> = registry.view(service.key.borrowed());
-                if view.is_some_and(|view| !look(&view)) {
-                    return;
+            for step in page.services.chunks(STEP) {
+                for service in step {
+                    let view: Option<Arc<View>> = registry.view(service.key.borrowed());
+                    if view.is_some_and(|view| !look(&view)) {
+                        return;
+                    }
                 }
+                tokio::task::yield_now().await;
             }
-            offset += STEP;
+            offset += PAGE;
             if offset >= page.total {
                 break;
             }
-            tokio::task::yield_now().await;
         }
     }
 }

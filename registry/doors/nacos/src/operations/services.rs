@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use beatrix_core::catalog::View;
+use beatrix_core::catalog::{Refusal, View};
 use beatrix_core::model::{
     Checker, Cluster, ClusterSettings, Existence, Health, Invalid, Lifetime, Metadata, Reason, Selector,
     ServiceKey, ServicePatch, ServiceSettings, Threshold,
@@ -147,7 +147,19 @@ impl Known {
     }
 }
 
-/// What is known about a service.
+/// What is known about a service, for those who ask for it. Nacos 2.x: that there is none is their mistake, unlike where
+/// somebody looks into one.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn asked_for(nacos: &Nacos, service: ServiceKey) -> Result<Known, Error> {
+    match nacos.registry.view(service.borrowed()) {
+        Some(view) => Ok(Known::of(view)),
+        None => Err(Error::Write(Refusal::ServiceNotFound(service).into())),
+    }
+}
+
+/// What is known about a service, for those who look into it.
 ///
 /// # Errors
 /// If there is none.

@@ -8,7 +8,7 @@ mod health;
 mod instance;
 mod list;
 mod operator;
-pub(crate) mod service;
+mod service;
 
 use axum::Router;
 use axum::routing::{any, get, put};

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use beatrix_core::catalog::{DirectoryQuery, Refusal};
+use beatrix_core::catalog::DirectoryQuery;
 use beatrix_core::model::Namespace;
 
 use crate::checker::SELECTOR_TYPES;
 use crate::door::Nacos;
-use crate::error::Error;
 use crate::limits::{PAGE_SIZE_MAX, SERVICE_NAMES_MAX};
 use crate::operations::catalog::{self, Page};
 use crate::operations::services::{self, Declaration};
@@ -62,16 +61,8 @@ pub(super) async fn get(
     Admitted(request): Admitted,
 ) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
-    let known = services::known(&nacos, Service::of(&params)?.key()?).map_err(unknown_is_a_mistake)?;
+    let known = services::asked_for(&nacos, Service::of(&params)?.key()?)?;
     Ok(reply::json_of(StatusCode::OK, &ServiceV1Json::from(&known)))
-}
-
-/// Nacos: who asks for a service itself has made a mistake if there is none; who looks into one finds nothing.
-pub(crate) fn unknown_is_a_mistake(error: Error) -> Error {
-    match error {
-        Error::NoService(service) => Error::Write(Refusal::ServiceNotFound(service).into()),
-        error => error,
-    }
 }
 
 /// `GET …/list`: a page of the services of one group, ordered by name.

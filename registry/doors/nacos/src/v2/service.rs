@@ -15,7 +15,6 @@ use crate::params::{Incoming, Param, Params};
 use crate::result::{self, ResultError};
 use crate::service::Service;
 use crate::switches::SwitchesJson;
-use crate::v1::service::unknown_is_a_mistake;
 use crate::wire::{ServiceDetailJson, ServiceListJson};
 
 /// `POST`. Nacos v2: for persistent instances, if it does not say otherwise.
@@ -44,7 +43,7 @@ pub(crate) async fn remove(State(nacos): State<Nacos>, request: Request) -> Resu
 /// `GET`.
 pub(super) async fn get(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
-    let known = services::known(&nacos, Service::of(&params)?.key()?).map_err(unknown_is_a_mistake)?;
+    let known = services::asked_for(&nacos, Service::of(&params)?.key()?)?;
     Ok(result::success(ServiceDetailJson::v2(&known)))
 }
 

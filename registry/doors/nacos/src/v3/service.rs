@@ -17,7 +17,6 @@ use crate::operations::subscribers;
 use crate::params::{Incoming, Param, Params};
 use crate::result::{self, ResultError};
 use crate::service::Service;
-use crate::v1::service::unknown_is_a_mistake;
 use crate::v2;
 use crate::wire::{PageJson, ServiceDetailJson, ServiceViewJson, SubscriberV3Json};
 
@@ -47,7 +46,7 @@ pub(super) fn routes() -> Router<Nacos> {
 /// `GET`.
 async fn one(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
-    let known = services::known(&nacos, Service::of(&params)?.key()?).map_err(unknown_is_a_mistake)?;
+    let known = services::asked_for(&nacos, Service::of(&params)?.key()?)?;
     Ok(result::success(ServiceDetailJson::v3(&known, |_| None)))
 }
 

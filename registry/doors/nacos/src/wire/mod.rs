@@ -176,6 +176,8 @@ pub(crate) struct StateJson {
     pub(crate) standalone_mode: &'static str,
     /// Which of Nacos's functions there are.
     pub(crate) function_mode: &'static str,
+    /// Whether there is access control.
+    pub(crate) auth_enabled: &'static str,
     /// What answers; not of Nacos.
     pub(crate) server: &'static str,
 }
