@@ -15,7 +15,7 @@ use crate::model::{
 use super::Catalog;
 use super::clusters::Clusters;
 use super::command::Mutation;
-use super::due::LOOK_AGAIN;
+use super::due::{DUE_MAX, LOOK_AGAIN};
 use super::layering::KeptLayer;
 use super::roster::Roster;
 use super::view::View;
@@ -198,15 +198,21 @@ impl Catalog {
         index
     }
 
-    /// Drops the services that have been empty for long enough. Of what was declared about them all nodes, and the
-    /// next process, must know that it ended: that is committed.
+    /// Drops the services that have been empty for long enough; of very many the first, and the others in the next
+    /// turn. Of what was declared about them all nodes, and the next process, must know that it ended: that is
+    /// committed.
     pub(super) fn drop_services(&mut self, now: Mono, mutations: &mut Vec<Mutation>) {
-        while let Some((since, _)) = self.emptied.first()
-            && now >= since.after(self.config.empty_service_kept)
-        {
-            let Some((since, key)) = self.emptied.pop_first() else {
+        for _ in 0..DUE_MAX {
+            let kept = self.config.empty_service_kept;
+            let Some((since, key)) = self
+                .emptied
+                .first()
+                .filter(|(since, _)| now >= since.after(kept))
+                .cloned()
+            else {
                 return;
             };
+            self.emptied.pop_first();
             let Some(index) = self.published.get(key.borrowed()).map(|shared| shared.index) else {
                 continue;
             };

@@ -15,6 +15,10 @@ impl Catalog {
         };
         let phase = std::mem::replace(&mut slot.phase, Phase::Live);
         let (index, fell) = (slot.service, slot.fell.take());
+        // Most often: it was neither silent nor counted as such.
+        if phase == Phase::Live && fell.is_none() {
+            return;
+        }
         let service = self.services[index as usize].as_mut().map(Service::guard);
         for guard in [Some(&mut self.guard), service].into_iter().flatten() {
             match fell {

@@ -163,7 +163,8 @@ pub(super) fn check_tables(world: &World) {
         let service = catalog.services[*index as usize].as_ref().unwrap();
         assert!(service.counts_agree());
         assert_eq!(service.key(), name);
-        let (mut in_service, mut in_service_open) = (0, 0);
+        let (mut in_service, mut in_service_open) = (0_u32, 0);
+        let mut clusters = std::collections::BTreeSet::new();
         for member in service.roster.iter() {
             let slot = catalog.slots.get(member.slot).unwrap();
             let open = slot.phase == Phase::Live && slot.fell.get().is_some();
@@ -181,9 +182,11 @@ pub(super) fn check_tables(world: &World) {
                 Some((name.clone(), member.endpoint.clone()))
             );
             healthy += usize::from(member.healthy());
-            if matches!(member.record.registration.liveness, Liveness::Beat(timings) if slot.timings == Some(timings))
-            {
-                in_service += 1;
+            let registration = &member.record.registration;
+            assert_eq!(slot.expires, registration.expires);
+            clusters.insert(registration.cluster.clone());
+            if matches!(registration.liveness, Liveness::Beat(timings) if slot.timings == Some(timings)) {
+                in_service += u32::from(registration.expires);
             } else {
                 assert_eq!(slot.timings, None);
             }
@@ -192,7 +195,9 @@ pub(super) fn check_tables(world: &World) {
         assert_eq!(guarded, in_service_open, "silences to be settled");
         all_open += in_service_open;
         assert_eq!(service.beating, in_service);
-        beating += in_service;
+        assert_eq!(service.clusters.len(), clusters.len());
+        // In a service where silence has no consequences nobody can fall.
+        beating += if service.expires() { in_service } else { 0 };
         let nobody = Endpoint::new("192.0.2.1", 9).unwrap();
         assert_eq!(beats.slot_of(beats.identity(name.borrowed(), &nobody)), None);
     }

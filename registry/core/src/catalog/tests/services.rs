@@ -1,19 +1,21 @@
-//! What is said about services and namespaces as a whole.
+//! What is said about services as a whole.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::catalog::testing::{World, beat, endpoint, expires, key, off, registration};
-use crate::catalog::{Command, Refusal};
+use super::beats::check_tables;
+use crate::catalog::testing::{World, beat, expires, key, off, registration};
+use crate::catalog::{CatalogConfig, Command, DUE_MAX, Mutation, Refusal};
 use crate::changes::Missed;
 use crate::model::{
-    Existence, Lifetime, Liveness, Namespace, NamespaceInfo, Revision, ServicePatch, ServiceSettings,
+    Existence, Lifetime, Liveness, OperatorPatch, Revision, Selector, ServicePatch, ServiceSettings,
     Threshold,
 };
 
 const A: &str = "10.0.0.1:80";
 const B: &str = "10.0.0.2:80";
 const KEPT: Duration = Duration::from_secs(600);
+const MS: Duration = Duration::from_millis(1);
 
 fn threshold(threshold: f64) -> ServicePatch {
     ServicePatch {
@@ -176,75 +178,168 @@ fn who_registers_uniformly_is_refused_beside_the_other_lifetime() {
 }
 
 #[test]
-fn a_layer_set_ahead_waits_for_its_instance() {
+fn a_declared_service_without_instances_ends_with_its_settings_after_its_time() {
     let mut world = World::without_guard();
-    assert_eq!(
-        world.operate_ahead("s", A, off()),
-        Err(Refusal::ServiceNotFound(key("s")))
-    );
-    world.register("s", B, beat());
-    let (view, changes) = (world.view("s").unwrap(), world.catalog.log().len());
-    assert_eq!(world.operate_ahead("s", A, off()), Ok(1));
-    assert_eq!(world.operate_ahead("s", A, off()), Ok(0));
-    // Nobody sees it yet, but in the list of layers.
-    assert_eq!(world.view("s").unwrap().revision, view.revision);
-    assert_eq!(world.catalog.log().len(), changes);
-    let layers = world.catalog.layers(key("s").borrowed());
-    assert_eq!((layers.len(), layers[0].present), (1, false));
-    assert_eq!(layers[0].endpoint, endpoint(A));
-    world.register("s", A, beat());
-    assert!(!world.member("s", A).unwrap().record.enabled());
-    assert!(world.catalog.layers(key("s").borrowed())[0].present);
+    world.declare_service("s", threshold(0.5)).unwrap();
+    world.advance(KEPT - MS);
+    assert_eq!(settings(&world).unwrap().protect_threshold.get(), 0.5);
+    // Who says something new about it means to use it.
+    world.declare_service("s", threshold(0.6)).unwrap();
+    world.advance(KEPT - MS);
+    assert!(world.view("s").is_some());
+    let before = world.revision();
+    world.advance(MS);
+    assert!(world.view("s").is_none());
+    // All nodes are told, and the next process.
+    assert_eq!(world.revision(), before.next());
+    assert!(matches!(
+        world.history.last().unwrap().mutation,
+        Mutation::ServiceRemoved { .. }
+    ));
+    assert!(world.catalog.next_deadline().is_none());
+    world.reopen();
+    assert!(world.view("s").is_none());
 }
 
 #[test]
-fn namespaces_are_declared_changed_and_taken_back() {
+fn a_declared_service_that_lost_its_instances_is_kept_like_any_other() {
     let mut world = World::without_guard();
-    let namespace: Namespace = "dev".parse().unwrap();
-    let declare = |world: &mut World, name: &str, must| {
-        let info = NamespaceInfo {
-            name: name.into(),
-            description: String::new(),
-        };
-        world.run(Command::DeclareNamespace {
-            namespace: "dev".parse().unwrap(),
-            info,
-            must,
-        })
+    world.declare_service("s", threshold(0.5)).unwrap();
+    world.advance(KEPT - MS);
+    world.register("s", A, fixed());
+    world.advance(KEPT * 3);
+    assert!(settings(&world).is_some());
+    world.deregister("s", A).unwrap();
+    world.advance(KEPT - MS);
+    assert!(settings(&world).is_some());
+    world.register("s", A, fixed());
+    world.deregister("s", A).unwrap();
+    world.advance(KEPT - MS);
+    assert!(settings(&world).is_some());
+    world.advance(MS);
+    assert!(world.view("s").is_none());
+}
+
+#[test]
+fn an_end_that_could_not_be_committed_comes_up_again_within_a_second() {
+    let mut world = World::without_guard();
+    world.declare_service("s", threshold(0.5)).unwrap();
+    world.declare_service("t", threshold(0.5)).unwrap();
+    world.journal_fails = true;
+    world.advance(KEPT + Duration::from_millis(4_500));
+    assert_eq!(world.catalog.services(), 2);
+    // One of them is wanted again in the meantime.
+    world.register("t", A, fixed());
+    world.journal_fails = false;
+    world.advance(Duration::from_secs(1));
+    assert!(world.view("s").is_none());
+    assert!(world.view("t").unwrap().settings.is_some());
+}
+
+#[test]
+fn very_many_that_end_together_end_in_turns() {
+    let mut world = World::without_guard();
+    let many = DUE_MAX * 3 + 1;
+    for number in 0..many {
+        world
+            .declare_service(&format!("s{number}"), threshold(0.5))
+            .unwrap();
+    }
+    world.now = world.now.after(KEPT);
+    world.turn();
+    assert_eq!(world.catalog.services(), many - DUE_MAX);
+    assert!(world.catalog.next_deadline().is_some_and(|at| at <= world.now));
+    world.advance(Duration::ZERO);
+    assert_eq!(world.catalog.services(), 0);
+}
+
+#[test]
+fn a_service_is_removed_with_its_layers() {
+    let mut world = World::without_guard();
+    let sticky = OperatorPatch {
+        sticky: Some(true),
+        ..off()
     };
-    let remove = |world: &mut World| {
-        world.run(Command::RemoveNamespace {
-            namespace: "dev".parse().unwrap(),
-        })
-    };
-    let not_found = Err(Refusal::NamespaceNotFound(namespace.clone()));
-    assert_eq!(declare(&mut world, "Dev", Existence::Present), not_found);
-    assert_eq!(remove(&mut world), not_found);
-    assert_eq!(declare(&mut world, "Dev", Existence::Absent), Ok(1));
-    assert_eq!(
-        declare(&mut world, "Dev", Existence::Absent),
-        Err(Refusal::NamespaceExists(namespace))
-    );
-    assert_eq!(declare(&mut world, "Dev", Existence::Any), Ok(0));
-    assert_eq!(declare(&mut world, "Other", Existence::Present), Ok(1));
-    assert!(matches!(
-        declare(&mut world, &"x".repeat(129), Existence::Any),
-        Err(Refusal::Invalid(_))
-    ));
     world.register("s", A, beat());
-    let seen: Vec<_> = world
-        .catalog
-        .namespaces()
-        .into_iter()
-        .map(|summary| (summary.namespace.to_string(), summary.services, summary.info))
-        .collect();
-    assert_eq!(seen.len(), 2);
-    assert_eq!((seen[0].0.as_str(), seen[0].1), ("dev", 0));
-    assert_eq!(seen[0].2.as_ref().unwrap().name, "Other");
+    world.register("s", B, beat());
+    world.operate("s", A, sticky).unwrap();
+    world.operate("s", B, off()).unwrap();
+    world.advance(Duration::from_secs(30));
+    assert_eq!(world.catalog.layers(key("s").borrowed()).len(), 2);
+    assert_eq!(world.remove_service("s"), Ok(1));
+    // Of what was to end with time nothing is left.
+    assert!(world.catalog.gone_layers.is_empty() && world.catalog.emptied.is_empty());
+    world.register("s", A, beat());
+    world.register("s", B, beat());
+    assert!(world.member("s", A).unwrap().record.enabled());
+    assert!(world.member("s", B).unwrap().record.enabled());
+    check_tables(&world);
+}
+
+#[test]
+fn a_removal_that_another_node_was_ahead_of_removes_nothing() {
+    let mut world = World::without_guard();
+    world.register("s", A, beat());
+    world.commit(vec![
+        Mutation::ServiceRemoved { service: key("s") },
+        Mutation::ServiceRemoved { service: key("t") },
+    ]);
+    assert_eq!(world.health("s", A), "healthy");
+    assert_eq!(world.catalog.instances(), 1);
+}
+
+#[test]
+fn what_breaks_a_rule_or_a_limit_declares_nothing() {
+    let mut config = CatalogConfig::default();
+    config.services_max = 1;
+    let mut world = World::new(config);
+    world.register("s", A, beat());
+    let too_long = ServicePatch {
+        selector: Some(Selector::Label {
+            expression: "x".repeat(1_025),
+        }),
+        ..threshold(0.5)
+    };
+    let Err(Refusal::Invalid(invalid)) = world.declare_service("s", too_long) else {
+        panic!("it is too long")
+    };
+    assert_eq!(invalid.field, "selector");
+    assert_eq!(settings(&world), None);
     assert_eq!(
-        (seen[1].0.as_str(), seen[1].1, seen[1].2.is_none()),
-        ("public", 1, true)
+        world.declare_service("t", threshold(0.5)),
+        Err(Refusal::Limit {
+            limit: "services_max",
+            max: 1
+        })
     );
-    assert_eq!(remove(&mut world), Ok(1));
-    assert_eq!(world.catalog.namespaces().len(), 1);
+    assert_eq!(world.declare_service("s", threshold(0.5)), Ok(1));
+}
+
+#[test]
+fn a_restart_changes_nothing_that_was_declared() {
+    let mut world = World::without_guard();
+    world.register("s", A, fixed());
+    world
+        .declare_service("s", bound_to(Lifetime::Persistent))
+        .unwrap();
+    world.declare_service("s", threshold(0.5)).unwrap();
+    world.declare_service("empty", threshold(0.25)).unwrap();
+    world.declare_service("gone", threshold(0.25)).unwrap();
+    world.remove_service("gone").unwrap();
+    world.operate_ahead("s", B, off()).unwrap();
+    let seen = |world: &World| {
+        let views = ["s", "empty", "gone"].map(|name| {
+            world
+                .view(name)
+                .map(|view| (view.settings.clone(), view.revision))
+        });
+        (views, world.catalog.layers(key("s").borrowed()), world.revision())
+    };
+    let before = seen(&world);
+    assert!(before.0[0].is_some() && before.0[1].is_some() && before.0[2].is_none());
+    world.reopen();
+    assert_eq!(seen(&world), before);
+    assert!(world.register_uniform("s", B, beat()).is_err());
+    world.register("s", B, fixed());
+    assert!(!world.member("s", B).unwrap().record.enabled());
 }

@@ -4,16 +4,16 @@ use rand::RngExt;
 
 use super::invariants;
 use super::machine::{Event, MS, Machine, SECOND};
-use crate::catalog::testing::off;
+use crate::catalog::testing::{expires, key, off};
 use crate::catalog::tests::deltas::{Contents, contents};
-use crate::catalog::{Command, Mutation};
+use crate::catalog::{Command, EXPIRY, Mutation};
 use crate::liveness::{Beat, LivenessClock};
-use crate::model::{Mono, Reason};
+use crate::model::{Existence, Mono, Reason};
 
 impl Machine {
     pub(super) fn chaos(&mut self) {
         let some = self.rng.random_range(0..self.clients.len());
-        match self.rng.random_range(0..14) {
+        match self.rng.random_range(0..16) {
             0 | 1 => self.clients[some].up = false,
             2..=4 => self.start(some),
             5 | 6 => self.burst(),
@@ -36,8 +36,43 @@ impl Machine {
                     }
                 }
             }
-            _ => self.operate(some),
+            13 => self.operate(some),
+            14 => self.operate_ahead(some),
+            _ => self.turn_expiry(),
         }
+    }
+
+    /// An operator turns the consequences of silence off, and later on again, in a service or everywhere.
+    fn turn_expiry(&mut self) {
+        let service = self.rng.random_range(0..=self.services.len());
+        let scope = self.services.get(service).map(|name| key(name));
+        let on = self.oracle.off.contains(&scope);
+        let turned = match &scope {
+            Some(service) => self.command(Command::DeclareService {
+                service: service.clone(),
+                patch: Box::new(expires(on)),
+                must: Existence::Any,
+            }),
+            None => self.command(Command::Set {
+                name: EXPIRY.parse().unwrap(),
+                value: Some(if on { "on" } else { "off" }.into()),
+            }),
+        };
+        assert_eq!(turned, 1, "{scope:?} {on}");
+        self.seen.turned += 1;
+        let (now, awake) = (self.world.now.0, self.awake());
+        self.oracle.turn(scope, on, now, awake);
+    }
+
+    /// An operator's layer of an instance that may have yet to come back.
+    fn operate_ahead(&mut self, number: usize) {
+        let (service, endpoint) = self.name(number);
+        self.command(Command::Operate {
+            service,
+            endpoint,
+            patch: Box::new(off()),
+            ahead: true,
+        });
     }
 
     /// The client's process starts, after it ended if it ran.

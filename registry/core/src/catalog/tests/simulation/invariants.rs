@@ -35,12 +35,34 @@ pub(super) fn invariant_1_each_change_has_one_revision(machine: &Machine) {
 pub(super) fn invariants_3_and_6_nothing_is_early(machine: &Machine, mutations: &[Mutation]) {
     let (now, awake) = (machine.world.now.0, machine.awake());
     for mutation in mutations {
-        let (service, endpoint) = mutation.subject().instance().expect("all are about instances");
+        // What else is due are the ends of layers and services, which are not so soon here.
+        let (service, endpoint) = mutation.subject().instance().expect("of instances");
         let Some(known) = machine.oracle.known.get(&(service.clone(), endpoint.clone())) else {
             continue;
         };
         let held = machine.oracle.held(service);
         let (unhealthy, remove) = (known.unhealthy_at(), known.removed_at());
+        if machine.oracle.is_off(service) {
+            let returns = matches!(
+                mutation,
+                Mutation::Measured {
+                    reason: Reason::Beat,
+                    ..
+                }
+            );
+            // Of a guard that begins those profit, too, who were flipped before.
+            let protects = matches!(
+                mutation,
+                Mutation::Measured {
+                    reason: Reason::Guarded,
+                    ..
+                }
+            ) && known.stand == Stand::Silent;
+            assert!(
+                returns || protects,
+                "{mutation:?} although silence has no consequences"
+            );
+        }
         let after = match mutation {
             Mutation::Measured {
                 reason: Reason::Silent,
@@ -77,10 +99,7 @@ pub(super) fn invariants_3_and_6_nothing_is_early(machine: &Machine, mutations: 
             Mutation::Measured {
                 reason: Reason::Beat, ..
             } => {
-                assert!(
-                    known.last_beat > known.restarted && now < unhealthy.min(remove),
-                    "{mutation:?} without a beat"
-                );
+                assert!(known.beats(now), "{mutation:?} without a beat");
                 continue;
             }
             other => panic!("nobody asked for {other:?}"),
@@ -107,13 +126,13 @@ pub(super) fn invariant_3_deadlines_are_exact(machine: &Machine) {
             // A turn that was late itself may flip it after it was to be removed; the removal is the next one.
             Stand::Silent => Some(remove.max(known.since + TICK)),
         };
-        if let Some(due) = due {
+        if let Some(due) = due.filter(|_| !machine.oracle.is_off(&name.0)) {
             assert!(
                 now < due.next_multiple_of(TICK),
                 "{name:?} is overdue at {now}: {known:?}"
             );
         }
-        let beat = known.last_beat > known.restarted && now < unhealthy.min(remove);
+        let beat = known.beats(now);
         let seen = known.stand == Stand::Live || now < known.since.max(known.last_beat) + 2 * TICK;
         assert!(!beat || seen, "the beat of {name:?} was lost: {known:?} at {now}");
     }
@@ -202,7 +221,10 @@ pub(super) fn invariant_10_no_mass_expiry_goes_unguarded(machine: &Machine, conf
             .filter(recent)
             .filter(|(_, name)| of(&name.0))
             .count();
-        let population = oracle.known.keys().filter(|name| of(&name.0)).count() + lost;
+        // For a guard of the registry those count who can fall.
+        let can_fall = |service: &ServiceKey| scope.is_some() || !oracle.is_off(service);
+        let there = oracle.known.keys();
+        let population = there.filter(|name| of(&name.0) && can_fall(&name.0)).count() + lost;
         let must = config.enabled
             && population >= config.population_min as usize
             && fell * 100 > population * config.threshold_percent as usize;

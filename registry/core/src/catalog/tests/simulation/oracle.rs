@@ -26,7 +26,9 @@ pub(super) struct Known {
     pub(super) restarted: u64,
     /// When it took its stand.
     pub(super) since: u64,
-    /// Its last beat in the time that the registry was awake, by the simulation's own count.
+    /// When silence last began to have consequences for it again.
+    pub(super) spared: u64,
+    /// Its last beat in the time that the registry was awake, by the simulation's own count; or when it was spared last.
     pub(super) last_beat_awake: u64,
 }
 
@@ -41,17 +43,29 @@ pub(super) struct Oracle {
     pub(super) fell: Vec<(u64, Name)>,
     /// Who of them was removed for it, with when it fell.
     pub(super) lost: Vec<(u64, Name)>,
+    /// Where silence has no consequences; `None` is everywhere.
+    pub(super) off: BTreeSet<Option<ServiceKey>>,
     /// When each guard last ended; `None` is the registry's.
     pub(super) ended: BTreeMap<Option<ServiceKey>, u64>,
 }
 
 impl Known {
+    fn silent_since(&self) -> u64 {
+        self.last_beat.max(self.spared)
+    }
+
     pub(super) fn unhealthy_at(&self) -> u64 {
-        self.last_beat + self.timings.unhealthy_after().as_micros() as u64
+        self.silent_since() + self.timings.unhealthy_after().as_micros() as u64
     }
 
     pub(super) fn removed_at(&self) -> u64 {
-        self.last_beat + self.timings.remove_after().as_micros() as u64
+        self.silent_since() + self.timings.remove_after().as_micros() as u64
+    }
+
+    /// Whether its last beat proves at `now` that it lives.
+    pub(super) fn beats(&self, now: u64) -> bool {
+        let first = self.timings.unhealthy_after().min(self.timings.remove_after());
+        self.last_beat > self.restarted && now < self.last_beat + first.as_micros() as u64
     }
 
     fn stands(&mut self, stand: Stand, now: u64) {
@@ -64,6 +78,24 @@ impl Known {
 impl Oracle {
     pub(super) fn held(&self, service: &ServiceKey) -> bool {
         self.everywhere || self.holding.contains(service)
+    }
+
+    /// Whether silence has no consequences in a service.
+    pub(super) fn is_off(&self, service: &ServiceKey) -> bool {
+        self.off.contains(&None) || self.off.contains(&Some(service.clone()))
+    }
+
+    /// Turns the consequences of silence off or on, in a service or everywhere.
+    pub(super) fn turn(&mut self, scope: Option<ServiceKey>, on: bool, now: u64, awake: u64) {
+        if !on {
+            self.off.insert(scope);
+        } else if self.off.remove(&scope) {
+            for ((service, _), known) in &mut self.known {
+                if scope.as_ref().is_none_or(|scope| scope == service) {
+                    (known.spared, known.last_beat_awake) = (now, awake);
+                }
+            }
+        }
     }
 
     pub(super) fn beat(&mut self, name: &Name, now: u64, awake: u64) {
@@ -134,7 +166,9 @@ impl Oracle {
     }
 
     pub(super) fn applied(&mut self, mutation: &Mutation, now: u64, awake: u64) {
-        let (service, endpoint) = mutation.subject().instance().expect("all are about instances");
+        let Some((service, endpoint)) = mutation.subject().instance() else {
+            return;
+        };
         let name = (service.clone(), endpoint.clone());
         match mutation {
             Mutation::Registered { registration, .. } => {
@@ -148,6 +182,7 @@ impl Oracle {
                     last_beat: now,
                     restarted: now,
                     since: now,
+                    spared: 0,
                     last_beat_awake: awake,
                 };
                 self.known.insert(name, known);
@@ -186,7 +221,12 @@ impl Oracle {
                     }
                 }
             }
-            _ => {}
+            other => {
+                assert!(matches!(
+                    other,
+                    Mutation::Declared { .. } | Mutation::Operated { .. }
+                ));
+            }
         }
     }
 

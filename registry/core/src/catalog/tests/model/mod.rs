@@ -1,12 +1,17 @@
 //! A naive model of the catalog: maps, and everything recomputed from scratch. It knows neither slots nor wheels nor
 //! phases of beats; it says what the rules say. The guard is not in it: `simulation` checks that.
 
+mod services;
+mod time;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use services::Expires;
+
 use crate::model::{
     Declared, DeclaredStatus, Endpoint, Health, Incarnation, Lease, Liveness, OperatorLayer, OperatorPatch,
-    Registration, ServiceKey, SessionId, Timings,
+    Registration, ServiceKey, ServiceSettings, SessionId, Timings,
 };
 
 const TICK: u64 = 5_000;
@@ -36,7 +41,8 @@ pub(super) struct Instance {
 #[derive(Debug, Clone)]
 struct Layer {
     layer: OperatorLayer,
-    incarnation: Option<Incarnation>,
+    /// The run that it was set on; `None` if it waits for the next.
+    of: Option<Option<Incarnation>>,
     gone_since: Option<u64>,
 }
 
@@ -47,9 +53,15 @@ pub(super) struct Model {
     pub(super) now: u64,
     pub(super) instances: BTreeMap<Name, Instance>,
     layers: BTreeMap<Name, Layer>,
+    /// What was declared.
+    pub(super) settings: BTreeMap<ServiceKey, ServiceSettings>,
+    expire_in: BTreeMap<ServiceKey, Expires>,
+    expire: Expires,
     /// Services, with when they became empty.
     pub(super) services: BTreeMap<ServiceKey, Option<u64>>,
     ever: BTreeSet<ServiceKey>,
+    /// What was set about the consequences of silence.
+    said: Option<bool>,
     /// How many changes there were that readers can see, and mutations in all.
     pub(super) changes: u64,
     pub(super) revision: u64,
@@ -72,16 +84,17 @@ impl Instance {
         self.because = because;
     }
 
-    /// When it falls silent, or goes; in whole ticks.
-    fn deadlines(&self) -> Option<(u64, u64)> {
-        let timings = self.timings()?;
+    /// When it falls silent, or goes; in whole ticks. `since` is when silence began to have consequences.
+    fn deadlines(&self, since: u64) -> Option<(u64, u64)> {
+        let timings = self.timings().filter(|_| self.registration.expires)?;
+        let silent_since = self.last_beat.max(since);
         let at =
-            |after: std::time::Duration| (self.last_beat + after.as_micros() as u64).next_multiple_of(TICK);
+            |after: std::time::Duration| (silent_since + after.as_micros() as u64).next_multiple_of(TICK);
         Some((at(timings.unhealthy_after()), at(timings.remove_after())))
     }
 
-    fn due(&self) -> Option<u64> {
-        let (unhealthy, remove) = self.deadlines()?;
+    fn due(&self, since: u64) -> Option<u64> {
+        let (unhealthy, remove) = self.deadlines(since)?;
         Some(if self.silent {
             remove
         } else {
@@ -104,7 +117,36 @@ impl Model {
         self.layers.get(name).map(|kept| &kept.layer)
     }
 
-    pub(super) fn register(&mut self, name: Name, registration: Registration, health: Health, fresh: Lease) {
+    pub(super) fn layers_of<'a>(
+        &'a self,
+        service: &'a ServiceKey,
+    ) -> impl Iterator<Item = (&'a Endpoint, &'a OperatorLayer, bool)> {
+        let of_service = self.layers.iter().filter(move |(name, _)| name.0 == *service);
+        of_service.map(|(name, kept)| (&name.1, &kept.layer, self.instances.contains_key(name)))
+    }
+
+    pub(super) fn instances_of<'a>(&'a self, service: &'a ServiceKey) -> impl Iterator<Item = &'a Instance> {
+        let of_service = self.instances.iter().filter(move |(name, _)| name.0 == *service);
+        of_service.map(|(_, instance)| instance)
+    }
+
+    /// Returns whether it is taken.
+    pub(super) fn register(
+        &mut self,
+        name: Name,
+        registration: Registration,
+        health: Health,
+        fresh: Lease,
+        uniform: bool,
+    ) -> bool {
+        if !self.takes(&name.0, registration.liveness.kind().lifetime(), uniform) {
+            return false;
+        }
+        self.take(name, registration, health, fresh);
+        true
+    }
+
+    fn take(&mut self, name: Name, registration: Registration, health: Health, fresh: Lease) {
         let (now, known) = (self.now, self.instances.get_mut(&name));
         let mut lease = fresh;
         if let Some(known) = known {
@@ -119,11 +161,10 @@ impl Model {
             }
         }
         if let Some(kept) = self.layers.get_mut(&name) {
-            if !kept.layer.sticky && kept.incarnation != registration.incarnation {
+            let of = kept.of.replace(registration.incarnation.clone());
+            kept.gone_since = None;
+            if !kept.layer.sticky && of.is_some_and(|of| of != registration.incarnation) {
                 self.layers.remove(&name);
-            } else {
-                kept.gone_since = None;
-                kept.incarnation.clone_from(&registration.incarnation);
             }
         }
         self.services.insert(name.0.clone(), None);
@@ -270,29 +311,36 @@ impl Model {
         }
     }
 
-    pub(super) fn operate(&mut self, name: &Name, patch: &OperatorPatch) {
-        let Some(instance) = self.instances.get(name) else {
+    pub(super) fn operate(&mut self, name: &Name, patch: &OperatorPatch, ahead: bool) {
+        let instance = self.instances.get(name);
+        if instance.is_none() && !(ahead && self.services.contains_key(&name.0)) {
             return;
-        };
+        }
         let before = self.layer(name).cloned().unwrap_or_default();
         let after = before.patched(patch).unwrap();
         if after == before {
             return;
         }
-        let incarnation = instance.registration.incarnation.clone();
+        let (of, there) = (
+            instance.map(|instance| instance.registration.incarnation.clone()),
+            instance.is_some(),
+        );
         if after == OperatorLayer::default() {
             self.layers.remove(name);
         } else {
-            self.layers.insert(
-                name.clone(),
-                Layer {
-                    layer: after,
-                    incarnation,
-                    gone_since: None,
-                },
-            );
+            let gone_since = (!there && !after.sticky).then_some(self.now);
+            let layer = after;
+            let kept = Layer {
+                layer,
+                of,
+                gone_since,
+            };
+            self.layers.insert(name.clone(), kept);
         }
-        self.changed();
+        match there {
+            true => self.changed(),
+            false => self.revision += 1,
+        }
     }
 
     pub(super) fn clear(&mut self, name: &Name) {
@@ -301,74 +349,6 @@ impl Model {
                 true => self.changed(),
                 false => self.revision += 1,
             }
-        }
-    }
-
-    /// Lets time pass: what is due first happens first.
-    pub(super) fn advance(&mut self, by: u64) {
-        let end = self.now + by;
-        loop {
-            let silences = self
-                .instances
-                .iter()
-                .filter_map(|(name, instance)| Some((instance.due()?, Some(name))));
-            let layers = self
-                .layers
-                .values()
-                .filter_map(|kept| Some((kept.gone_since? + KEPT, None)));
-            let next = silences.chain(layers).filter(|(at, _)| *at <= end).min();
-            let Some((at, name)) = next.map(|(at, name)| (at, name.cloned())) else {
-                // Services go last: one with a layer waits for its end.
-                self.drop_services(end);
-                self.now = end;
-                return;
-            };
-            self.now = self.now.max(at);
-            match name {
-                Some(name) => self.fall(&name),
-                None => {
-                    let now = self.now;
-                    let before = self.layers.len();
-                    self.layers
-                        .retain(|_, kept| kept.gone_since.is_none_or(|since| since + KEPT > now));
-                    self.revision += (before - self.layers.len()) as u64;
-                }
-            }
-        }
-    }
-
-    fn fall(&mut self, name: &Name) {
-        let now = self.now;
-        let instance = self.instances.get_mut(name).unwrap();
-        let (_, remove) = instance.deadlines().unwrap();
-        if remove <= now {
-            self.remove(name, false);
-        } else {
-            instance.silent = true;
-            instance.set(Health::Unhealthy, Because::Other);
-            self.changed();
-        }
-    }
-
-    fn drop_services(&mut self, now: u64) {
-        let layers = &self.layers;
-        self.services.retain(|service, empty| {
-            empty.is_none_or(|since| since + KEPT > now) || layers.keys().any(|(of, _)| of == service)
-        });
-    }
-
-    /// A restart: what was stays, silences and the times of what is gone begin anew.
-    pub(super) fn reopen(&mut self) {
-        for instance in self.instances.values_mut() {
-            (instance.last_beat, instance.restarted, instance.streak) = (self.now, self.now, 0);
-        }
-        for kept in self.layers.values_mut() {
-            kept.gone_since = kept.gone_since.map(|_| self.now);
-        }
-        // The whole history is replayed, so that each service that ever was is there again.
-        for service in &self.ever {
-            let empty = !self.instances.keys().any(|(of, _)| of == service);
-            self.services.insert(service.clone(), empty.then_some(self.now));
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Small makers for tests of the catalog.
 
+mod commands;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Cluster, Declared, DeclaredStatus, Endpoint, Epoch, Existence, Health, Lease, Liveness, Member, Metadata,
-    Mono, OperatorPatch, Reason, Record, Registration, Revision, ServiceKey, ServicePatch, State, Timings,
-    Wall, Weight,
+    Cluster, Declared, DeclaredStatus, Endpoint, Epoch, Health, Lease, Liveness, Member, Metadata, Mono,
+    OperatorPatch, Reason, Record, Registration, Revision, ServiceKey, ServicePatch, State, Timings, Wall,
+    Weight,
 };
 
 use super::{Catalog, CatalogConfig, Command, Committed, Decision, GuardEvent, Mutation, Refusal, View};
@@ -109,6 +111,8 @@ pub(crate) struct World {
     next_lease: u64,
     /// Every mutation that was applied, in order.
     pub(crate) history: Vec<Committed>,
+    /// Those of them that readers can see, with their services.
+    pub(crate) changes: Vec<(Revision, ServiceKey)>,
     /// What the guards did.
     pub(crate) events: Vec<GuardEvent>,
     /// While set, nothing that falls due is committed.
@@ -118,12 +122,13 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(config: CatalogConfig) -> Self {
         let catalog = Catalog::new(config, Epoch(0xE), Mono(0));
-        let (history, events) = (Vec::new(), Vec::new());
+        let (history, changes, events) = (Vec::new(), Vec::new(), Vec::new());
         Self {
             catalog,
             now: Mono(0),
             next_lease: 0,
             history,
+            changes,
             events,
             journal_fails: false,
         }
@@ -164,6 +169,9 @@ impl World {
             };
             self.history.push(committed.clone());
             self.catalog.apply(committed, self.now);
+            let newest = self.catalog.log().after(Revision(revision.0 - 1)).next();
+            self.changes
+                .extend(newest.map(|change| (revision, change.service.clone())));
         }
         count
     }
@@ -174,148 +182,6 @@ impl World {
         for committed in &self.history {
             self.catalog.apply(committed.clone(), self.now);
         }
-    }
-
-    pub(crate) fn try_register(
-        &mut self,
-        service: &str,
-        address: &str,
-        registration: Registration,
-        health: Health,
-    ) -> Result<usize, Refusal> {
-        let lease = self.fresh_lease();
-        self.run(Command::Register {
-            service: key(service),
-            endpoint: endpoint(address),
-            registration: Box::new(registration),
-            health,
-            lease,
-            uniform: false,
-        })
-    }
-
-    pub(crate) fn register(&mut self, service: &str, address: &str, registration: Registration) -> Lease {
-        self.try_register(service, address, registration, Health::Healthy)
-            .unwrap();
-        self.lease(service, address).unwrap()
-    }
-
-    /// Registers so many instances that beat, at 10.0.0.0:80, 10.0.0.1:80 and so on.
-    pub(crate) fn register_many(&mut self, service: &str, count: usize) -> Vec<Lease> {
-        (0..count)
-            .map(|number| self.register(service, &address(number), beat()))
-            .collect()
-    }
-
-    pub(crate) fn lease(&self, service: &str, address: &str) -> Option<Lease> {
-        Some(
-            self.catalog
-                .standing(key(service).borrowed(), &endpoint(address))?
-                .lease,
-        )
-    }
-
-    pub(crate) fn deregister(&mut self, service: &str, address: &str) -> Result<usize, Refusal> {
-        self.run(Command::Deregister {
-            service: key(service),
-            endpoint: endpoint(address),
-            lease: None,
-            only: &[],
-            reason: Reason::Deregistered,
-        })
-    }
-
-    pub(crate) fn operate(
-        &mut self,
-        service: &str,
-        address: &str,
-        patch: OperatorPatch,
-    ) -> Result<usize, Refusal> {
-        let (service, endpoint) = (key(service), endpoint(address));
-        self.run(Command::Operate {
-            service,
-            endpoint,
-            patch: Box::new(patch),
-            ahead: false,
-        })
-    }
-
-    pub(crate) fn operate_ahead(
-        &mut self,
-        service: &str,
-        address: &str,
-        patch: OperatorPatch,
-    ) -> Result<usize, Refusal> {
-        self.run(Command::Operate {
-            service: key(service),
-            endpoint: endpoint(address),
-            patch: Box::new(patch),
-            ahead: true,
-        })
-    }
-
-    pub(crate) fn register_uniform(
-        &mut self,
-        service: &str,
-        address: &str,
-        registration: Registration,
-    ) -> Result<usize, Refusal> {
-        let lease = self.fresh_lease();
-        self.run(Command::Register {
-            service: key(service),
-            endpoint: endpoint(address),
-            registration: Box::new(registration),
-            health: Health::Healthy,
-            lease,
-            uniform: true,
-        })
-    }
-
-    pub(crate) fn declare_service(&mut self, service: &str, patch: ServicePatch) -> Result<usize, Refusal> {
-        self.run(Command::DeclareService {
-            service: key(service),
-            patch: Box::new(patch),
-            must: Existence::Any,
-        })
-    }
-
-    pub(crate) fn remove_service(&mut self, service: &str) -> Result<usize, Refusal> {
-        self.run(Command::RemoveService {
-            service: key(service),
-        })
-    }
-
-    pub(crate) fn set(&mut self, name: &str, value: Option<&str>) -> Result<usize, Refusal> {
-        self.run(Command::Set {
-            name: name.parse().unwrap(),
-            value: value.map(Into::into),
-        })
-    }
-
-    pub(crate) fn clear(&mut self, service: &str, address: &str) -> Result<usize, Refusal> {
-        self.run(Command::ClearOperator {
-            service: key(service),
-            endpoint: endpoint(address),
-        })
-    }
-
-    /// Says something about itself, in a beat, as the engine does it.
-    pub(crate) fn declare(
-        &mut self,
-        lease: Lease,
-        declared: Option<Arc<Declared>>,
-    ) -> Result<usize, Refusal> {
-        self.catalog.beats().renew(&[lease], self.now, |_, _| {});
-        self.run(Command::Declare { lease, declared })
-    }
-
-    pub(crate) fn probed(&mut self, service: &str, address: &str, good: bool) -> usize {
-        self.run(Command::Probed {
-            service: key(service),
-            endpoint: endpoint(address),
-            good,
-        })
-        .unwrap()
     }
 
     /// Beats, and tells the catalog of those who returned, as the engine does.

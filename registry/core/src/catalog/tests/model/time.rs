@@ -1,0 +1,82 @@
+//! The passing of time, and restarts.
+
+use super::{Because, KEPT, Model, Name};
+use crate::model::Health;
+
+impl Model {
+    /// Lets time pass: what is due first happens first.
+    pub(in super::super) fn advance(&mut self, by: u64) {
+        let end = self.now + by;
+        loop {
+            let silences = self.instances.iter().filter_map(|(name, instance)| {
+                Some((instance.due(self.expires_since(&name.0)?)?, Some(name)))
+            });
+            let layers = self
+                .layers
+                .values()
+                .filter_map(|kept| Some((kept.gone_since? + KEPT, None)));
+            let next = silences.chain(layers).filter(|(at, _)| *at <= end).min();
+            let Some((at, name)) = next.map(|(at, name)| (at, name.cloned())) else {
+                // Services go last: one with a layer waits for its end.
+                self.drop_services(end);
+                self.now = end;
+                return;
+            };
+            self.now = self.now.max(at);
+            match name {
+                Some(name) => self.fall(&name),
+                None => {
+                    let now = self.now;
+                    let before = self.layers.len();
+                    self.layers
+                        .retain(|_, kept| kept.gone_since.is_none_or(|since| since + KEPT > now));
+                    self.revision += (before - self.layers.len()) as u64;
+                }
+            }
+        }
+    }
+
+    fn fall(&mut self, name: &Name) {
+        let now = self.now;
+        let since = self.expires_since(&name.0).unwrap();
+        let instance = self.instances.get_mut(name).unwrap();
+        let (_, remove) = instance.deadlines(since).unwrap();
+        if remove <= now {
+            self.remove(name, false);
+        } else {
+            instance.silent = true;
+            instance.set(Health::Unhealthy, Because::Other);
+            self.changed();
+        }
+    }
+
+    fn drop_services(&mut self, now: u64) {
+        let over = self.services.iter().filter(|(service, empty)| {
+            empty.is_some_and(|since| since + KEPT <= now) && self.layers_of(service).next().is_none()
+        });
+        let over: Vec<_> = over.map(|(service, _)| service.clone()).collect();
+        for service in over {
+            // The end of what was declared is told to the next process.
+            if self.settings.contains_key(&service) {
+                self.revision += 1;
+                self.ever.remove(&service);
+            }
+            self.forget(&service);
+        }
+    }
+
+    /// A restart: what was stays, silences and the times of what is gone begin anew.
+    pub(in super::super) fn reopen(&mut self) {
+        for instance in self.instances.values_mut() {
+            (instance.last_beat, instance.restarted, instance.streak) = (self.now, self.now, 0);
+        }
+        for kept in self.layers.values_mut() {
+            kept.gone_since = kept.gone_since.map(|_| self.now);
+        }
+        // The whole history is replayed, so that each service that ever was is there again.
+        for service in &self.ever {
+            let empty = !self.instances.keys().any(|(of, _)| of == service);
+            self.services.insert(service.clone(), empty.then_some(self.now));
+        }
+    }
+}

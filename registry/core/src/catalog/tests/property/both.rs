@@ -1,0 +1,234 @@
+//! The catalog and its model side by side: what happens to one happens to the other, and then they agree.
+
+use std::time::Duration;
+
+use proptest::sample::Index;
+
+use super::ops::{ADDRESSES, Op, SERVICES, must_of, patch_of, registration_of, service_patch_of, status_of};
+use crate::catalog::testing::{World, endpoint, key};
+use crate::catalog::tests::beats::check_tables;
+use crate::catalog::tests::model::Model;
+use crate::catalog::{Command, EXPIRY, Mutation, View};
+use crate::model::{Health, Lease, Registration, SessionId};
+
+pub(super) struct Both {
+    pub(super) world: World,
+    pub(super) model: Model,
+    issued: Vec<Lease>,
+}
+
+impl Both {
+    pub(super) fn new() -> Self {
+        Self {
+            world: World::without_guard(),
+            model: Model::default(),
+            issued: Vec::new(),
+        }
+    }
+
+    pub(super) fn step(&mut self, op: &Op) {
+        let (world, model) = (&mut self.world, &mut self.model);
+        let name =
+            |(service, address): (usize, usize)| (key(SERVICES[service]), endpoint(ADDRESSES[address]));
+        let text = |(service, address): (usize, usize)| (SERVICES[service], ADDRESSES[address]);
+        let pick = |lease: Index, issued: &[Lease]| (!issued.is_empty()).then(|| *lease.get(issued));
+        match *op {
+            Op::Register {
+                at,
+                kind,
+                run,
+                label,
+                healthy,
+                expires,
+                uniform,
+            } => {
+                let registered = Registration {
+                    expires,
+                    ..registration_of(kind, run, label)
+                };
+                let health = if healthy {
+                    Health::Healthy
+                } else {
+                    Health::Unhealthy
+                };
+                self.register(at, registered, health, uniform);
+            }
+            Op::Reregister { at } => {
+                if let Some(known) = model.instances.get(&name(at)) {
+                    let registered = known.registration.clone();
+                    self.register(at, registered, Health::Healthy, false);
+                }
+            }
+            Op::Beat { lease } => {
+                if let Some(lease) = pick(lease, &self.issued) {
+                    world.beat(lease);
+                    model.beat(lease);
+                }
+            }
+            Op::Advance { ms } => {
+                world.advance(Duration::from_millis(ms));
+                model.advance(ms * 1_000);
+            }
+            Op::Deregister { at } => {
+                let _ = world.deregister(text(at).0, text(at).1);
+                model.deregister(&name(at));
+            }
+            Op::Operate { at, patch, ahead } => {
+                let _ = match ahead {
+                    true => world.operate_ahead(text(at).0, text(at).1, patch_of(patch)),
+                    false => world.operate(text(at).0, text(at).1, patch_of(patch)),
+                };
+                model.operate(&name(at), &patch_of(patch), ahead);
+            }
+            Op::Clear { at } => {
+                let _ = world.clear(text(at).0, text(at).1);
+                model.clear(&name(at));
+            }
+            Op::Declare { lease, status } => {
+                if let Some(lease) = pick(lease, &self.issued) {
+                    let _ = world.declare(lease, status_of(status));
+                    model.declare(lease, status_of(status));
+                }
+            }
+            Op::Probed { at, good } => {
+                if model.instances.contains_key(&name(at)) {
+                    world.probed(text(at).0, text(at).1, good);
+                }
+                model.probed(&name(at), good);
+            }
+            Op::CloseSession { session } => {
+                world
+                    .run(Command::CloseSession {
+                        session: SessionId(session),
+                    })
+                    .unwrap();
+                model.close_session(SessionId(session));
+            }
+            Op::DeclareService { service, patch, must } => {
+                let (patch, must) = (service_patch_of(patch), must_of(must));
+                let service = key(SERVICES[service]);
+                let declared = world.run(Command::DeclareService {
+                    service: service.clone(),
+                    patch: Box::new(patch.clone()),
+                    must,
+                });
+                assert_eq!(
+                    declared.is_ok(),
+                    model.declare_service(&service, &patch, must),
+                    "{declared:?}"
+                );
+            }
+            Op::RemoveService { service } => {
+                let removed = world.remove_service(SERVICES[service]);
+                assert_eq!(
+                    removed.is_ok(),
+                    model.remove_service(&key(SERVICES[service])),
+                    "{removed:?}"
+                );
+            }
+            Op::Expiry { on } => {
+                let text = on.map(|on| if on { "on" } else { "off" });
+                world.set(EXPIRY, text).unwrap();
+                model.set_expiry(on);
+            }
+            Op::Reopen => {
+                world.reopen();
+                model.reopen();
+            }
+        }
+    }
+
+    fn register(&mut self, at: (usize, usize), registered: Registration, health: Health, uniform: bool) {
+        let (service, address) = (key(SERVICES[at.0]), endpoint(ADDRESSES[at.1]));
+        let before = self.world.history.len();
+        let lease = self.world.fresh_lease();
+        let taken = self.world.run(Command::Register {
+            service: service.clone(),
+            endpoint: address.clone(),
+            registration: Box::new(registered.clone()),
+            health,
+            lease,
+            uniform,
+        });
+        assert!(self.world.history.len() <= before + 1);
+        // The lease that the registration offered; it is taken or not.
+        let offered = self.world.offered_lease();
+        self.issued.push(offered);
+        assert_eq!(
+            taken.is_ok(),
+            self.model
+                .register((service, address), registered, health, offered, uniform),
+            "{taken:?}"
+        );
+    }
+
+    pub(super) fn compare(&self) {
+        let (world, model) = (&self.world, &self.model);
+        assert_eq!(world.now.0, model.now);
+        let services: Vec<_> = world.catalog.directory.keys().cloned().collect();
+        assert_eq!(services, model.services.keys().cloned().collect::<Vec<_>>());
+        for service in SERVICES {
+            let Some(view) = world.view(service) else { continue };
+            let seen: Vec<_> = view.members().collect();
+            let expected: Vec<_> = model
+                .instances
+                .iter()
+                .filter(|((of, _), _)| *of == key(service))
+                .collect();
+            assert_eq!(seen.len(), expected.len());
+            assert_eq!(view.len(), expected.len());
+            let mut counts = (0, 0);
+            for (member, (name, instance)) in seen.into_iter().zip(expected) {
+                let record = &member.record;
+                assert_eq!(
+                    (&member.endpoint, member.state.health),
+                    (&name.1, instance.health)
+                );
+                assert_eq!(
+                    (&record.registration, &record.declared),
+                    (&instance.registration, &instance.declared)
+                );
+                assert_eq!(record.operator(), model.layer(name));
+                assert_eq!(world.lease(service, &name.1.to_string()), Some(instance.lease));
+                assert_eq!(view.get(&name.1).unwrap().state, member.state);
+                counts.0 += usize::from(member.healthy());
+                counts.1 += usize::from(member.serving());
+                assert!(member.state.revision <= view.revision);
+            }
+            assert_eq!((view.healthy, view.serving), counts);
+            self.compare_as_a_whole(&view);
+        }
+        for lease in &self.issued {
+            assert_eq!(world.catalog.holder(*lease), model.by_lease(*lease));
+        }
+        assert_eq!(world.catalog.instances(), model.instances.len());
+        // Each mutation has one revision, and each but the end of a gone instance's layer is one change.
+        assert_eq!(world.revision().0, model.revision);
+        assert_eq!(world.history.len() as u64, model.revision);
+        check_tables(world);
+    }
+}
+
+impl Both {
+    /// What is known of a service apart from its instances.
+    fn compare_as_a_whole(&self, view: &View) {
+        let (world, model, service) = (&self.world, &self.model, &view.key);
+        assert_eq!(view.settings.as_deref(), model.settings.get(service));
+        let changed = world.changes.iter().filter(|(_, of)| of == service);
+        let declared = world.history.iter().filter(
+            |done| matches!(&done.mutation, Mutation::ServiceDeclared { service: of, .. } if of == service),
+        );
+        let newest = changed
+            .map(|(revision, _)| *revision)
+            .chain(declared.map(|done| done.revision))
+            .max();
+        assert_eq!(newest, Some(view.revision));
+        let layers = world.catalog.layers(service.borrowed());
+        let expected: Vec<_> = model.layers_of(service).collect();
+        let seen: Vec<_> = layers
+            .iter()
+            .map(|info| (&info.endpoint, &info.layer, info.present))
+            .collect();
+        assert_eq!(seen, expected);
+    }
+}
