@@ -6,6 +6,7 @@ use std::sync::Arc;
 use beatrix_engine::Registry;
 
 use crate::switches::{Kept, Switches};
+use crate::udp::Pusher;
 
 /// What every handler gets. A clone is the same door.
 #[derive(Debug, Clone)]
@@ -16,14 +17,17 @@ pub(crate) struct Nacos(Arc<Door>);
 pub(crate) struct Door {
     /// Everything that is registered.
     pub(crate) registry: Registry,
+    /// Who sends datagrams, if anybody does.
+    pub(crate) pusher: Option<Pusher>,
     switches: Kept,
 }
 
 impl Nacos {
-    /// A door to `registry`.
-    pub(crate) fn new(registry: Registry) -> Self {
+    /// A door to `registry`; who asks for it is pushed to by `pusher`.
+    pub(crate) fn new(registry: Registry, pusher: Option<Pusher>) -> Self {
         Self(Arc::new(Door {
             registry,
+            pusher,
             switches: Kept::default(),
         }))
     }

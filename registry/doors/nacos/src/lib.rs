@@ -13,6 +13,7 @@
 //! - `operations`: what the endpoints do, once for all versions. `beating` and `listing` are the two that are asked most.
 //! - `wire`: the JSON of the protocol. `hosts`: the list of hosts, rendered once and shared. `frames`: a body made of
 //!   such shared pieces. `reply`, `result`: answers of v1, and framed ones of v2 and v3. `error`: what can go wrong.
+//! - [`udp`]: push by datagram, for the clients of Nacos 1.x.
 //! - [`limits`]: every limit of this door.
 //!
 //! # Known differences from Nacos
@@ -86,6 +87,7 @@ mod result;
 mod service;
 mod state;
 mod switches;
+pub mod udp;
 mod unmatched;
 mod v1;
 mod v2;
@@ -98,10 +100,18 @@ use beatrix_engine::Registry;
 
 use crate::door::Nacos;
 
-/// The paths of the Nacos HTTP API, all under `/nacos`.
-///
-/// The paths are written out in full: nesting would copy the URI of every beat.
+/// The paths of the Nacos HTTP API, all under `/nacos`. Nobody is pushed to by datagram.
 pub fn router(registry: Registry) -> Router {
+    routes(registry, None)
+}
+
+/// The same paths; who asks for lists with a `udpPort` is pushed to by `pusher`.
+pub fn router_with_push(registry: Registry, pusher: udp::Pusher) -> Router {
+    routes(registry, Some(pusher))
+}
+
+/// The paths are written out in full: nesting would copy the URI of every beat.
+fn routes(registry: Registry, pusher: Option<udp::Pusher>) -> Router {
     Router::new()
         .merge(v1::routes())
         .merge(v2::routes())
@@ -115,5 +125,5 @@ pub fn router(registry: Registry) -> Router {
         .route("/nacos/", any(unmatched::unmatched))
         .route("/nacos/{*path}", any(unmatched::unmatched))
         .method_not_allowed_fallback(unmatched::wrong_method)
-        .with_state(Nacos::new(registry))
+        .with_state(Nacos::new(registry, pusher))
 }

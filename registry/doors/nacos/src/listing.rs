@@ -9,6 +9,7 @@
 
 use beatrix_core::catalog::View;
 use beatrix_core::model::{Cluster, Member, ServiceRef, Wall};
+use beatrix_engine::Registry;
 use beatrix_engine::formats::NACOS_PROTECTED;
 use bytes::Bytes;
 
@@ -23,7 +24,7 @@ use crate::service::{Service, grouped_name};
 const CACHE_MILLIS: u64 = 10_000;
 
 /// What a list has.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Found {
     /// In pieces that together are the members of a JSON array.
     pub(crate) hosts: Vec<Bytes>,
@@ -69,18 +70,15 @@ pub(crate) fn hosts(nacos: &Nacos, service: &Service<'_>, filter: Filter<'_>) ->
     let Some(view) = registry.view(service.borrowed()) else {
         service.key()?;
         known(registry.complete())?;
-        return Ok(Found {
-            hosts: Vec::new(),
-            protected: false,
-        });
+        return Ok(Found::default());
     };
     known(view.complete)?;
-    Ok(of_view(nacos, &view, filter))
+    Ok(of_view(registry, &view, filter))
 }
 
 /// The hosts of a view.
-pub(crate) fn of_view(nacos: &Nacos, view: &View, filter: Filter<'_>) -> Found {
-    let hosts = Hosts::new(&view.key, nacos.registry.config().timings);
+pub(crate) fn of_view(registry: &Registry, view: &View, filter: Filter<'_>) -> Found {
+    let hosts = Hosts::new(&view.key, registry.config().timings);
     let whole = filter.clusters.is_empty() && !filter.healthy_only;
     let protected = protects(view, whole, || {
         let usable = view.members().filter(|member| listed(member));
@@ -139,22 +137,45 @@ fn threshold(view: &View) -> Option<f64> {
     Some(settings.protect_threshold.get())
 }
 
+/// Around what the hosts stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// The answer to a request.
+    Listed { cache_millis: u64 },
+    /// What is pushed. Nacos: without `groupName`.
+    Pushed { cache_millis: u64 },
+}
+
 /// The whole list, in pieces: the hosts with what is of the request around them. Nacos: `clusters` is echoed as it
 /// came, since clients find their cache by it.
 pub(crate) fn whole(nacos: &Nacos, service: ServiceRef<'_>, clusters: &str, found: Found) -> Vec<Bytes> {
     let cache_millis = nacos
         .unusual()
         .map_or(CACHE_MILLIS, |switches| switches.push_cache_millis);
-    around(service, clusters, cache_millis, found, nacos.registry.wall())
+    let frame = Frame::Listed { cache_millis };
+    around(service, frame, clusters, found, nacos.registry.wall())
 }
 
-fn around(service: ServiceRef<'_>, clusters: &str, cache_millis: u64, found: Found, now: Wall) -> Vec<Bytes> {
+/// Puts what is of the request around the hosts.
+pub(crate) fn around(
+    service: ServiceRef<'_>,
+    frame: Frame,
+    clusters: &str,
+    found: Found,
+    now: Wall,
+) -> Vec<Bytes> {
     let Found { hosts, protected } = found;
     let mut head = Vec::with_capacity(256);
     head.extend_from_slice(b"{\"name\":");
     string(&mut head, &grouped_name(service));
-    head.extend_from_slice(b",\"groupName\":");
-    string(&mut head, service.group);
+    let cache_millis = match frame {
+        Frame::Listed { cache_millis } => {
+            head.extend_from_slice(b",\"groupName\":");
+            string(&mut head, service.group);
+            cache_millis
+        }
+        Frame::Pushed { cache_millis } => cache_millis,
+    };
     head.extend_from_slice(b",\"clusters\":");
     string(&mut head, clusters);
     head.extend_from_slice(format!(",\"cacheMillis\":{cache_millis},\"hosts\":[").as_bytes());
@@ -190,7 +211,8 @@ mod tests {
             hosts: vec![Bytes::from_static(b"{}")],
             protected: true,
         };
-        let json = around(service, "c\u{1}\"", 10_000, found, Wall(7)).concat();
+        let frame = Frame::Listed { cache_millis: 10_000 };
+        let json = around(service, frame, "c\u{1}\"", found, Wall(7)).concat();
         let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(json["name"], "g@@a\"b\\");
         assert_eq!(json["clusters"], "c\u{1}\"");

@@ -1,4 +1,4 @@
-//! `GET /nacos/v1/ns/instance/list`: the instances that callers may use.
+//! `GET /nacos/v1/ns/instance/list`: the instances that callers may use. Who names a port is pushed to.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -9,6 +9,7 @@ use crate::listing::{self, Filter};
 use crate::params::{Param, Params};
 use crate::reply;
 use crate::service::Service;
+use crate::udp::Wish;
 
 use super::admitted::Admitted;
 use super::error::TextError;
@@ -25,7 +26,11 @@ pub(super) async fn list(
         healthy_only: params.is_true(Param::HealthyOnly, false)?,
     };
     filter.check(Param::Clusters)?;
+    let wish = Wish::of(&params, Param::UdpPort, Param::ClientIp)?;
     let found = listing::hosts(&nacos, &service, filter)?;
     let pieces = listing::whole(&nacos, service.borrowed(), &clusters, found);
+    if let Some(wish) = wish {
+        wish.subscribe(&nacos, request.headers(), service.borrowed(), &clusters);
+    }
     Ok(reply::json(frames::body(pieces)))
 }

@@ -14,6 +14,7 @@ use crate::params::{Incoming, Param, Params};
 use crate::reply;
 use crate::result::{self, ResultError};
 use crate::service::{Service, grouped_name};
+use crate::udp::Wish;
 use crate::wire::{InstanceJson, StatusesJson, UpdatedJson};
 
 pub(crate) async fn register(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
@@ -65,7 +66,7 @@ pub(super) async fn get(State(nacos): State<Nacos>, request: Request) -> Result<
     }))
 }
 
-/// `GET …/list`. Nacos v2: `clusters` of v1 is called `clusterName` here.
+/// `GET …/list`. Nacos v2: `clusters`, `clientIP` and `udpPort` of v1 are called `clusterName`, `ip` and `port` here.
 pub(super) async fn list(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let service = Service::of(&params)?;
@@ -75,8 +76,12 @@ pub(super) async fn list(State(nacos): State<Nacos>, request: Request) -> Result
         healthy_only: params.is_true(Param::HealthyOnly, false)?,
     };
     filter.check(Param::ClusterName)?;
+    let wish = Wish::of(&params, Param::Port, Param::Ip)?;
     let found = listing::hosts(&nacos, &service, filter)?;
     let pieces = listing::whole(&nacos, service.borrowed(), &clusters, found);
+    if let Some(wish) = wish {
+        wish.subscribe(&nacos, request.headers(), service.borrowed(), &clusters);
+    }
     Ok(result::success_of(pieces))
 }
 

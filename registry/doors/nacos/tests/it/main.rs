@@ -15,4 +15,5 @@ mod operators;
 mod property;
 mod register;
 mod server;
+mod udp;
 mod update;
