@@ -4,9 +4,12 @@
 
 mod commands;
 mod deadlines;
+mod declaring;
+mod directory;
 mod drain;
 mod guard;
 mod journal;
+mod lifetimes;
 mod limits;
 mod merging;
 mod push;

@@ -1,7 +1,7 @@
 //! A registry and its subscribers under a seed: streams are cut between any two events and resumed with the id of the
 //! last that arrived. At every event the subscriber knows all that the id says, and at the end everything.
 
-use beatrix_core::model::{Revision, ServiceKey};
+use beatrix_core::model::{Existence, Revision, ServiceKey, ServicePatch, Threshold};
 use beatrix_engine::Registry;
 use beatrix_engine::journal::Memory;
 use beatrix_engine::registry::EventsQuery;
@@ -54,7 +54,21 @@ impl History {
 async fn write(registry: &Registry, random: &mut StdRng) {
     let service = format!("s{}", random.random_range(0..SERVICES));
     let member = nth(random.random_range(0..4));
-    match random.random_range(0..10) {
+    match random.random_range(0..12) {
+        10 => drop(registry.remove_service(key(&service)).await),
+        11 => {
+            // No change of membership, which yet moves the service's revision.
+            let threshold = Threshold::new(f64::from(random.random_range(0..5))).unwrap();
+            let patch = ServicePatch {
+                protect_threshold: Some(threshold),
+                ..ServicePatch::default()
+            };
+            drop(
+                registry
+                    .declare_service(key(&service), patch, Existence::Any)
+                    .await,
+            );
+        }
         0..4 => drop(try_register(registry, &service, member, beating()).await),
         4..7 => drop(registry.deregister(key(&service), member, None, &[]).await),
         _ => {

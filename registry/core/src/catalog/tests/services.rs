@@ -290,9 +290,10 @@ fn a_removal_that_another_node_was_ahead_of_removes_nothing() {
 
 #[test]
 fn what_breaks_a_rule_or_a_limit_declares_nothing() {
-    let mut config = CatalogConfig::default();
-    config.services_max = 1;
-    let mut world = World::new(config);
+    let mut world = World::new(CatalogConfig {
+        services_max: 1,
+        ..CatalogConfig::default()
+    });
     world.register("s", A, beat());
     let too_long = ServicePatch {
         selector: Some(Selector::Label {
