@@ -11,7 +11,7 @@ use std::io::Write;
 
 use beatrix_core::catalog::{Chunk, View};
 use beatrix_core::model::{Endpoint, Liveness, Member, ServiceKey, Timings};
-use beatrix_engine::formats::NACOS;
+use beatrix_engine::formats::{NACOS, NACOS_PROTECTED};
 use bytes::Bytes;
 
 use crate::instance::EPHEMERAL;
@@ -22,6 +22,15 @@ use crate::service::grouped_name;
 const SIMPLE: &str = "simple";
 /// The generator that makes unique numbers.
 const SNOWFLAKE: &str = "snowflake";
+
+/// Which health is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// What was measured.
+    Measured,
+    /// All are called healthy: too few are, and callers shall not all go to those.
+    Protected,
+}
 
 /// Renders the hosts of one service.
 #[derive(Debug)]
@@ -47,8 +56,8 @@ impl<'a> Hosts<'a> {
     }
 
     /// All hosts that callers may use, in pieces that together are the members of a JSON array.
-    pub(crate) fn all(&self, view: &View) -> Vec<Bytes> {
-        let pieces = view.chunks().iter().map(|chunk| self.chunk(chunk));
+    pub(crate) fn all(&self, view: &View, health: Shown) -> Vec<Bytes> {
+        let pieces = view.chunks().iter().map(|chunk| self.chunk(chunk, health));
         let mut pieces: Vec<Bytes> = pieces.filter(|piece| !piece.is_empty()).collect();
         if let Some(first) = pieces.first_mut() {
             *first = first.slice(1..);
@@ -57,27 +66,37 @@ impl<'a> Hosts<'a> {
     }
 
     /// Those of them that `wanted` lets through.
-    pub(crate) fn some(&self, view: &View, wanted: impl Fn(&Member) -> bool) -> Bytes {
+    pub(crate) fn some(&self, view: &View, health: Shown, wanted: impl Fn(&Member) -> bool) -> Bytes {
+        let usable = view.members().filter(|member| listed(member) && wanted(member));
+        self.these(usable, health)
+    }
+
+    /// Any instances, as the members of a JSON array.
+    pub(crate) fn these<'m>(&self, members: impl Iterator<Item = &'m Member>, health: Shown) -> Bytes {
         let mut json = Vec::new();
-        for member in view.members().filter(|member| listed(member) && wanted(member)) {
-            self.host(&mut json, member);
+        for member in members {
+            self.host(&mut json, member, health);
         }
         let after_comma = 1.min(json.len());
         Bytes::from(json).slice(after_comma..)
     }
 
-    fn chunk(&self, chunk: &Chunk) -> Bytes {
-        chunk.renders().get(NACOS, || {
+    fn chunk(&self, chunk: &Chunk, health: Shown) -> Bytes {
+        let format = match health {
+            Shown::Measured => NACOS,
+            Shown::Protected => NACOS_PROTECTED,
+        };
+        chunk.renders().get(format, || {
             let mut json = Vec::with_capacity(chunk.members().len() * 512);
             for member in chunk.members().iter().filter(|member| listed(member)) {
-                self.host(&mut json, member);
+                self.host(&mut json, member, health);
             }
             json.shrink_to_fit();
             json.into()
         })
     }
 
-    fn host(&self, json: &mut Vec<u8>, member: &Member) {
+    fn host(&self, json: &mut Vec<u8>, member: &Member, health: Shown) {
         let Member { endpoint, record, .. } = member;
         let metadata = record.metadata();
         let cluster = record.cluster();
@@ -98,7 +117,7 @@ impl<'a> Hosts<'a> {
             json,
             format_args!(
                 ",\"healthy\":{},\"enabled\":{}",
-                member.healthy(),
+                health == Shown::Protected || member.healthy(),
                 record.enabled()
             ),
         );
@@ -185,12 +204,12 @@ impl<'a> Hosts<'a> {
 }
 
 /// What Nacos calls ephemeral: it goes by itself when its client does.
-fn is_ephemeral(liveness: &Liveness) -> bool {
+pub(crate) fn is_ephemeral(liveness: &Liveness) -> bool {
     EPHEMERAL.contains(&liveness.kind())
 }
 
 /// Whether callers may use it. Nacos hides disabled instances; a draining one is hidden like them.
-fn listed(member: &Member) -> bool {
+pub(crate) fn listed(member: &Member) -> bool {
     member.record.enabled() && !member.record.draining()
 }
 

@@ -7,10 +7,16 @@ use beatrix_core::model::{
     Weight,
 };
 
+use serde_json::value::RawValue;
+
+use crate::door::Nacos;
 use crate::error::Error;
+use crate::hosts::Hosts;
 use crate::metadata;
+use crate::operations::instances::{Chosen, Found, Patch};
 use crate::params::{Param, Params};
 use crate::service::Service;
+use crate::wire::{BeatAddressJson, InstanceJson};
 
 /// The kinds that Nacos calls ephemeral.
 pub(crate) const EPHEMERAL: &[LivenessKind] = &[LivenessKind::Beat, LivenessKind::Session];
@@ -31,19 +37,24 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// Reads all parameters. Nacos v1: deregistration checks them as well, although it uses the names only.
+    /// Reads all parameters. Nacos v1 and v2: deregistration checks them as well, although it uses the names only.
     ///
     /// # Errors
     /// Names the parameter that is missing or breaks its rule.
-    pub(crate) fn of(params: &Params<'_>) -> Result<Self, Error> {
+    pub(crate) fn of(nacos: &Nacos, params: &Params<'_>) -> Result<Self, Error> {
+        let Named {
+            service,
+            endpoint,
+            cluster,
+        } = Named::of(params)?;
         Ok(Self {
-            service: Service::of(params)?.key()?,
-            endpoint: endpoint(&params.require(Param::Ip)?, &params.require(Param::Port)?)?,
-            cluster: cluster(params)?.parse()?,
+            service,
+            endpoint,
+            cluster,
             weight: weight(params)?.unwrap_or(Weight::DEFAULT),
             enabled: enabled(params)?.unwrap_or(true),
             healthy: params.flag(Param::Healthy)?.unwrap_or(true),
-            ephemeral: params.flag(Param::Ephemeral)?.unwrap_or(true),
+            ephemeral: ephemeral(nacos, params)?,
             metadata: metadata(params)?.unwrap_or_default(),
         })
     }
@@ -66,10 +77,12 @@ impl Instance {
         // Nacos 2.x: a cluster with an underscore may be asked for but not registered.
         if cluster.as_str().contains('_') {
             let rule = "must have letters, digits and '-' only";
-            return Err(Invalid::new(Param::ClusterName.as_str(), rule, cluster.as_str()).into());
+            let invalid = Invalid::new(Param::ClusterName.as_str(), rule, cluster.as_str());
+            return Err(Error::Unregistrable(invalid));
         }
         // Nacos 2.x: those of a persistent instance must be right as well.
         let timings = metadata::timings(&metadata, defaults)?;
+        let expires = !metadata::keeps_without_beats(&metadata);
         let registration = Registration {
             cluster,
             weight,
@@ -81,7 +94,7 @@ impl Instance {
             } else {
                 Liveness::Static
             },
-            expires: true,
+            expires,
             incarnation: None,
         };
         let health = if healthy {
@@ -97,6 +110,41 @@ impl Instance {
             timings,
         })
     }
+}
+
+/// What names an instance, and the cluster that it is said to be in.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) service: ServiceKey,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) cluster: Cluster,
+}
+
+impl Named {
+    /// Reads the names only.
+    ///
+    /// # Errors
+    /// Names the parameter that is missing or breaks its rule.
+    pub(crate) fn of(params: &Params<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            service: Service::of(params)?.key()?,
+            endpoint: endpoint(&params.require(Param::Ip)?, &params.require(Param::Port)?)?,
+            cluster: cluster(params)?.parse()?,
+        })
+    }
+}
+
+/// Whether it is ephemeral. Nacos: what does not say so is what a switch says.
+///
+/// # Errors
+/// If it is not UTF-8, or in v2 and v3 neither yes nor no.
+pub(crate) fn ephemeral(nacos: &Nacos, params: &Params<'_>) -> Result<bool, Error> {
+    Ok(match params.flag(Param::Ephemeral)? {
+        Some(ephemeral) => ephemeral,
+        None => nacos
+            .unusual()
+            .is_none_or(|switches| switches.default_instance_ephemeral),
+    })
 }
 
 /// All that a registration needs.
@@ -174,4 +222,70 @@ pub(crate) fn metadata(params: &Params<'_>) -> Result<Option<Metadata>, Error> {
         .get(Param::Metadata)?
         .map(|text| Ok(metadata::parse(&text)?))
         .transpose()
+}
+
+/// What a patch says. Nacos 2.x: `healthy` is taken, too, and does nothing.
+///
+/// # Errors
+/// Names the parameter that breaks its rule.
+pub(crate) fn patch_of(params: &Params<'_>) -> Result<Patch, Error> {
+    params.flag(Param::Healthy)?;
+    Ok(Patch {
+        weight: weight(params)?,
+        enabled: enabled(params)?,
+        metadata: metadata(params)?,
+    })
+}
+
+/// What a batch says: which instances, and what metadata. Nacos 2.x: no list, or an empty one, means all instances of
+/// the service; `persist` chooses the persistent ones, and anything else the others.
+///
+/// # Errors
+/// Names the parameter that is missing or breaks its rule.
+pub(crate) fn batch_of(params: &Params<'_>) -> Result<(Chosen, Metadata), Error> {
+    let service = Service::of(params)?.key()?;
+    let metadata = metadata::parse(&params.require(Param::Metadata)?)?;
+    let consistency = params.get(Param::ConsistencyType)?;
+    let endpoints = match params.get(Param::Instances)? {
+        Some(json) => endpoints(&json)?,
+        None => Vec::new(),
+    };
+    let chosen = Chosen {
+        service,
+        ephemeral: consistency.as_deref() != Some("persist"),
+        endpoints,
+    };
+    Ok((chosen, metadata))
+}
+
+/// A JSON array of instances, of which the addresses count.
+fn endpoints(json: &str) -> Result<Vec<Endpoint>, Error> {
+    let malformed = || {
+        let rule = "must be a JSON array of instances, each with ip and port";
+        Invalid::new(Param::Instances.as_str(), rule, json)
+    };
+    let entries: Vec<BeatAddressJson<'_>> = serde_json::from_str(json).map_err(|_| malformed())?;
+    let addresses = entries.into_iter().map(|entry| match (entry.ip, entry.port) {
+        (Some(ip), Some(port)) => endpoint(&ip.0, &port.0),
+        _ => Err(malformed().into()),
+    });
+    addresses.collect()
+}
+
+/// One instance as v1 and v2 show it; how its service is called there is left open.
+pub(crate) fn described<'a>(nacos: &Nacos, found: &'a Found) -> InstanceJson<'a> {
+    let (view, member) = (&found.view, found.member());
+    let id = Hosts::new(&view.key, nacos.registry.config().timings).instance_id(member);
+    InstanceJson {
+        service: None,
+        service_name: None,
+        ip: member.endpoint.address().to_string(),
+        port: member.endpoint.port(),
+        cluster_name: member.record.cluster().as_str(),
+        weight: member.record.weight().get(),
+        healthy: member.healthy(),
+        instance_id: RawValue::from_string(format!("\"{id}\""))
+            .expect("an id is rendered as the inside of JSON"),
+        metadata: member.record.metadata().iter().collect(),
+    }
 }

@@ -1,69 +1,129 @@
-//! The Nacos protocol family, so that the clients people already run keep working. Now: the HTTP API under `/nacos`.
+//! The Nacos protocol family, so that the clients people already run keep working. Now: the HTTP API under `/nacos`, in
+//! all three versions.
 //!
 //! An adapter: it parses into the domain's types, calls the [`Registry`], and renders what comes back. In the order in
 //! which a request meets them:
 //!
+//! - `door`: what every handler gets, the registry with the parsed `switches` beside it.
+//! - `v1`, `v2`, `v3`: the versions, a file for each resource. They differ in how parameters are spelt and what an answer
+//!   looks like, and hold nothing else. `state`, `namespaces`, `members`, `login`: what consoles, probes and clients ask in
+//!   all versions. `configuration`: what this server is not. `unmatched`: everything else.
 //! - `percent`, `params`: parameters from query and form body alike, found in one pass, decoded when asked for.
-//! - `service`, `instance`, `metadata`: what the parameters of several resources mean in the domain.
-//! - `v1`: the API of the 1.x clients, a file for each resource. `state`: what probes and consoles poll.
-//!   `unmatched`: everything else.
+//! - `service`, `instance`, `metadata`, `checker`: what parameters mean in the domain.
+//! - `operations`: what the endpoints do, once for all versions. `beating` and `listing` are the two that are asked most.
 //! - `wire`: the JSON of the protocol. `hosts`: the list of hosts, rendered once and shared. `frames`: a body made of
-//!   such shared pieces. `reply`: ready-made answers. `error`: what can go wrong.
+//!   such shared pieces. `reply`, `result`: answers of v1, and framed ones of v2 and v3. `error`: what can go wrong.
+//! - [`udp`]: push by datagram, for the clients of Nacos 1.x.
 //! - [`limits`]: every limit of this door.
 //!
 //! # Known differences from Nacos
+//!
+//! Instances and lists:
 //!
 //! - A change is visible to the next read; Nacos lets up to 0.6 s pass. Deadlines are exact; Nacos looks every 5 s.
 //! - `ip` is an IP address or a host name, in canonical text: IPv6 without brackets, host names in lower case. Nacos
 //!   takes any text without white space.
 //! - An instance is named by ip and port, in every operation: the cluster is a label (Nacos: for operator overrides
 //!   and `GET /instance` it is part of the name; the latter asks for it here as well).
-//! - `PUT /instance` needs the instance, not only the service: there is no override without anything to override. An
-//!   override ends when the client says goodbye, and ten minutes after its instance was lost (Nacos: one minute
+//! - An override ends when the client says goodbye, and ten minutes after its instance was lost (Nacos: one minute
 //!   after either).
 //! - `DELETE /instance` of an ephemeral instance also removes one that a connection holds (Nacos: only one that beats).
 //! - A persistent instance keeps the health that it was registered with, or that somebody set: active checks are not
-//!   made yet. Persistent and ephemeral instances may share a service, as in Nacos 1.x.
+//!   made yet. Settings of checks are kept and shown.
+//! - Instances of both kinds in one service are refused here, as in Nacos 2.x. Other doors may register them side by side.
 //! - A beat with JSON for an instance that does not live by beats is refused with 400 (Nacos: 500, or a second
 //!   instance at the same address).
 //! - An instance that is drained is not listed, like a disabled one: callers must not use it.
 //! - The times in `preserved.*` metadata must be from 1 ms to a day, and are those of the registration: an operator's
 //!   metadata is shown but changes no deadline.
-//! - A service that has lost its last instance is no longer in the list of services (Nacos: for up to two minutes).
-//! - Mistakes of clients are 400 where Nacos has 500, since clients take 5xx for a broken server and go on to the next.
-//!   Errors of v1 are all plain text.
+//! - `instanceId` is on every host, also of v2 and v3: the Python client needs it.
 //! - While the registry may not know all instances yet, lists are refused with 503 like those of a Nacos that is not
 //!   up, instead of being served incomplete.
+//!
+//! Services, consoles, the server:
+//!
+//! - A service that has lost its last instance is no longer in the list of services (Nacos: for up to two minutes); the
+//!   catalog shows it until it is forgotten, ten minutes later. So long it exists for `POST /service`, too.
+//! - A service that was declared is forgotten ten minutes after it was left empty (Nacos: after one to two).
+//! - `serviceNameParam` and `groupNameParam` are texts to look for, not pieces of regular expressions.
+//! - A selector of type `label` is checked, kept and shown, and chooses nothing, as in a Nacos without CMDB data.
+//! - Namespaces that are used are listed, also where nobody declared them.
+//! - Names in v2 and v3 may be grouped, as in v1. `GET …/service/names` calls its member `services`, which Nacos does not
+//!   from 2.2.1 to 3.1, by mistake.
+//! - Switches are the registry's: `debug` does not set one on one node only. `overriddenServerStatus` and `limitedUrlMap`
+//!   never shut the paths of the switches themselves, and both go back with `null`. Nobody passes them by his `User-Agent`.
+//! - Metrics count as clients who is registered or subscribed; clients by kind and the load of the machine are left out.
+//!   `push/state` counts nothing. `operator/log` takes everything and does nothing.
+//! - Clients are read from instances and subscribers, and their `lastUpdatedTime` is the time of the answer.
+//! - As long as there is no access control, every login succeeds with the token `AUTH_DISABLED`.
+//! - The configuration centre is answered with 501 in every version, v2 and v3 in their frame with code 40001.
+//!
+//! Errors:
+//!
+//! - Mistakes of clients are 400 where Nacos has 500, since clients take 5xx for a broken server and go on to the next.
+//! - Errors of v1 are all plain text. In v2 and v3 those of the check of parameters are bare text, as in Nacos; of them
+//!   the length of metadata is framed.
+//! - Pages are bounded, see [`limits`].
 
+mod beating;
+mod checker;
+mod configuration;
+mod door;
 mod error;
 mod frames;
 mod hosts;
 mod instance;
 pub mod limits;
+mod listing;
+mod login;
+mod members;
 mod metadata;
+mod namespaces;
+mod operations;
 mod params;
 mod percent;
 mod reply;
+mod result;
 mod service;
 mod state;
+mod switches;
+pub mod udp;
 mod unmatched;
 mod v1;
+mod v2;
+mod v3;
 mod wire;
 
 use axum::Router;
 use axum::routing::any;
 use beatrix_engine::Registry;
 
-/// The paths of the Nacos HTTP API, all under `/nacos`.
-///
-/// The paths are written out in full: nesting would copy the URI of every beat.
+use crate::door::Nacos;
+
+/// The paths of the Nacos HTTP API, all under `/nacos`. Nobody is pushed to by datagram.
 pub fn router(registry: Registry) -> Router {
+    routes(registry, None)
+}
+
+/// The same paths; who asks for lists with a `udpPort` is pushed to by `pusher`.
+pub fn router_with_push(registry: Registry, pusher: udp::Pusher) -> Router {
+    routes(registry, Some(pusher))
+}
+
+/// The paths are written out in full: nesting would copy the URI of every beat.
+fn routes(registry: Registry, pusher: Option<udp::Pusher>) -> Router {
     Router::new()
         .merge(v1::routes())
+        .merge(v2::routes())
+        .merge(v3::routes())
+        .merge(login::routes())
+        .merge(members::routes())
+        .merge(namespaces::routes())
+        .merge(configuration::routes())
         .merge(state::routes())
         .route("/nacos", any(unmatched::unmatched))
         .route("/nacos/", any(unmatched::unmatched))
         .route("/nacos/{*path}", any(unmatched::unmatched))
         .method_not_allowed_fallback(unmatched::wrong_method)
-        .with_state(registry)
+        .with_state(Nacos::new(registry, pusher))
 }

@@ -7,7 +7,7 @@ use beatrix_core::model::{Invalid, Metadata, Timings};
 use serde_json::value::RawValue;
 
 use crate::limits::METADATA_CHARS_MAX;
-use crate::params::Param;
+use crate::params::{Param, is_yes};
 
 /// How often the client means to beat, in milliseconds.
 pub(crate) const BEAT_INTERVAL: &str = "preserved.heart.beat.interval";
@@ -17,6 +17,14 @@ pub(crate) const BEAT_TIMEOUT: &str = "preserved.heart.beat.timeout";
 pub(crate) const DELETE_TIMEOUT: &str = "preserved.ip.delete.timeout";
 /// How the instance id is made.
 pub(crate) const ID_GENERATOR: &str = "preserved.instance.id.generator";
+
+/// Turns the judging of beats off, for an instance or, in the metadata of a service, for all of it.
+const CLIENT_BEAT: &str = "enableClientBeat";
+
+/// Whether silence shall change nothing. Nacos 2.x: by this key, with any of its words for yes.
+pub(crate) fn keeps_without_beats(metadata: &Metadata) -> bool {
+    metadata.get(CLIENT_BEAT).is_some_and(is_yes)
+}
 
 /// Reads a JSON object of scalars, or `k1=v1,k2=v2`. Nacos 2.x: numbers and booleans become text. A `null` becomes
 /// the empty text, which is what clients make of it.

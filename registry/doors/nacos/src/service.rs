@@ -43,6 +43,30 @@ impl<'a> Service<'a> {
         })
     }
 
+    /// The service of `[namespace##]group@@service`, as the list of statuses names it.
+    ///
+    /// # Errors
+    /// If it is not grouped, or a name breaks its rule.
+    pub(crate) fn of_key(key: &'a str) -> Result<Self, Error> {
+        let (namespace, name) = key.split_once("##").unwrap_or((Namespace::DEFAULT, key));
+        let Some(grouped) = name.find(GROUPED) else {
+            return Err(Error::NotGrouped(Param::Key));
+        };
+        let service = Self {
+            namespace: Cow::Borrowed(namespace),
+            group: Cow::Borrowed(Group::DEFAULT),
+            name: Cow::Borrowed(name),
+            grouped: Some(grouped),
+        };
+        service.key()?;
+        Ok(service)
+    }
+
+    /// Whether the name came with its group.
+    pub(crate) fn is_grouped(&self) -> bool {
+        self.grouped.is_some()
+    }
+
     /// The names, to look them up.
     pub(crate) fn borrowed(&self) -> ServiceRef<'_> {
         let (group, name) = match self.grouped {

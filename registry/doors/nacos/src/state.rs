@@ -1,21 +1,26 @@
 //! What probes, consoles and clients poll to see whether the server is there.
 
+use crate::door::Nacos;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use beatrix_engine::Registry;
 
-use crate::reply;
-use crate::wire::{ResultJson, StateJson};
+use crate::error::Code;
+use crate::wire::StateJson;
+use crate::{reply, result};
+
+/// The version of Nacos whose API this is.
+pub(crate) const VERSION: &str = "2.5.1";
 
 /// What of Nacos this door speaks.
 const STATE: StateJson = StateJson {
-    version: "2.5.1",
+    version: VERSION,
     startup_mode: "standalone",
     standalone_mode: "standalone",
     function_mode: "naming",
+    auth_enabled: "false",
     server: concat!("beatrix ", env!("CARGO_PKG_VERSION")),
 };
 
@@ -23,13 +28,16 @@ const STATE: StateJson = StateJson {
 const NOT_READY: &str = "naming not in readiness: not all instances may be known yet";
 
 /// The paths, of Nacos up to 2.5 and from 3.0.
-pub(crate) fn routes() -> Router<Registry> {
+pub(crate) fn routes() -> Router<Nacos> {
     Router::new()
         .route("/nacos/v1/console/health/liveness", get(liveness_v1))
         .route("/nacos/v1/console/health/readiness", get(readiness_v1))
         .route("/nacos/v1/console/server/state", get(state_v1))
         .route("/nacos/v2/console/health/liveness", get(liveness))
         .route("/nacos/v2/console/health/readiness", get(readiness))
+        .route("/nacos/v3/console/server/state", get(state_v1))
+        .route("/nacos/v3/console/health/liveness", get(liveness))
+        .route("/nacos/v3/console/health/readiness", get(readiness))
         .route("/nacos/v3/admin/core/state", get(state))
         .route("/nacos/v3/admin/core/state/liveness", get(liveness))
         .route("/nacos/v3/admin/core/state/readiness", get(readiness))
@@ -39,8 +47,8 @@ async fn liveness_v1() -> Response {
     reply::text(StatusCode::OK, "OK".to_owned())
 }
 
-async fn readiness_v1(State(registry): State<Registry>) -> Response {
-    readiness_text(registry.complete())
+async fn readiness_v1(State(nacos): State<Nacos>) -> Response {
+    readiness_text(nacos.registry.complete())
 }
 
 /// Nacos v1: a server that is not ready answers 500.
@@ -53,24 +61,19 @@ fn readiness_text(ready: bool) -> Response {
 }
 
 async fn liveness() -> Response {
-    result("ok")
+    result::ok()
 }
 
-async fn readiness(State(registry): State<Registry>) -> Response {
-    readiness_result(registry.complete())
+async fn readiness(State(nacos): State<Nacos>) -> Response {
+    readiness_result(nacos.registry.complete())
 }
 
 /// Nacos v2 and v3: the status is 200 in any case, the code tells.
 fn readiness_result(ready: bool) -> Response {
     if ready {
-        result("ok")
+        result::ok()
     } else {
-        let result = ResultJson {
-            code: 30_000,
-            message: "server error",
-            data: NOT_READY,
-        };
-        reply::json_of(StatusCode::OK, &result)
+        result::of(StatusCode::OK, Code::SERVER, NOT_READY)
     }
 }
 
@@ -79,18 +82,7 @@ async fn state_v1() -> Response {
 }
 
 async fn state() -> Response {
-    result(STATE)
-}
-
-fn result(data: impl serde::Serialize) -> Response {
-    reply::json_of(
-        StatusCode::OK,
-        &ResultJson {
-            code: 0,
-            message: "success",
-            data,
-        },
-    )
+    result::success(STATE)
 }
 
 #[cfg(test)]

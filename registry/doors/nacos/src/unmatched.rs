@@ -1,32 +1,32 @@
 //! Requests for which there is no handler.
 
+use crate::door::Nacos;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use beatrix_core::model::Wall;
-use beatrix_engine::Registry;
 
 use crate::reply;
 use crate::wire::FilterErrorJson;
 
 /// No such path. Nacos: 501 under `/nacos/v1/ns`, 404 elsewhere; clients rely on both.
-pub(crate) async fn unmatched(State(registry): State<Registry>, method: Method, uri: Uri) -> Response {
+pub(crate) async fn unmatched(State(nacos): State<Nacos>, method: Method, uri: Uri) -> Response {
     let status = if is_v1(&uri) {
         StatusCode::NOT_IMPLEMENTED
     } else {
         StatusCode::NOT_FOUND
     };
-    refused(status, registry.wall(), &method, &uri)
+    refused(status, nacos.registry.wall(), &method, &uri)
 }
 
 /// The path is there, but not with this method. Nacos: as if v1 had no such path.
-pub(crate) async fn wrong_method(State(registry): State<Registry>, method: Method, uri: Uri) -> Response {
+pub(crate) async fn wrong_method(State(nacos): State<Nacos>, method: Method, uri: Uri) -> Response {
     let status = if is_v1(&uri) {
         StatusCode::NOT_IMPLEMENTED
     } else {
         StatusCode::METHOD_NOT_ALLOWED
     };
-    refused(status, registry.wall(), &method, &uri)
+    refused(status, nacos.registry.wall(), &method, &uri)
 }
 
 fn is_v1(uri: &Uri) -> bool {

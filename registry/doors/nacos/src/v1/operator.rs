@@ -1,33 +1,73 @@
-//! `/nacos/v1/ns/operator`: the server as a whole.
+//! `/nacos/v1/ns/operator`, or `ops`: the server as a whole.
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use beatrix_engine::Registry;
 
-use crate::params::{Param, Params};
+use crate::door::Nacos;
+use crate::members;
+use crate::operations::server;
+use crate::params::{Incoming, Param, Params};
 use crate::reply;
-use crate::wire::{CountsJson, MetricsJson};
+use crate::switches::SwitchesJson;
+use crate::wire::{PushStateJson, ResponsibleJson, ServersJson};
 
+use super::admitted::Admitted;
 use super::error::TextError;
 
 /// `GET …/metrics`. The C++ client looks for the text `status":"UP`, so it is compact and comes first.
 pub(super) async fn metrics(
-    State(registry): State<Registry>,
-    request: Request,
+    State(nacos): State<Nacos>,
+    Admitted(request): Admitted,
 ) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
-    let counts = if params.is_true(Param::OnlyStatus, true)? {
-        None
-    } else {
-        let status = registry.status();
-        Some(CountsJson {
-            service_count: status.services,
-            instance_count: status.instances,
-            subscribe_count: status.subscribers,
-            responsible_instance_count: status.instances,
-        })
+    let metrics = server::metrics(&nacos, &params, true)?;
+    Ok(reply::json_of(StatusCode::OK, &metrics))
+}
+
+/// `GET …/switches`.
+pub(super) async fn switches(State(nacos): State<Nacos>, _: Admitted) -> Response {
+    let switches = nacos.switches();
+    let json = SwitchesJson::new(&switches, nacos.registry.config().timings);
+    reply::json_of(StatusCode::OK, &json)
+}
+
+/// `PUT …/switches`.
+pub(super) async fn set_switch(
+    State(nacos): State<Nacos>,
+    Admitted(request): Admitted,
+) -> Result<Response, TextError> {
+    let incoming = Incoming::read(request).await?;
+    server::set_switch(&nacos, &incoming.params()).await?;
+    Ok(reply::ok())
+}
+
+/// `…/push/state`, with any method. What Nacos counts here is not counted by this door.
+pub(super) async fn push_state(Admitted(request): Admitted) -> Result<Response, TextError> {
+    let incoming = Incoming::read(request).await?;
+    let reset = incoming.params().is_true(Param::Reset, false)?;
+    Ok(reply::json_of(StatusCode::OK, &PushStateJson::new(reset)))
+}
+
+/// `GET …/distro/client`: which server judges an instance. There is one.
+pub(super) async fn responsible(Admitted(request): Admitted) -> Response {
+    let json = ResponsibleJson {
+        responsible_server: members::address(&request).to_string(),
     };
-    let status = if registry.complete() { "UP" } else { "STARTING" };
-    Ok(reply::json_of(StatusCode::OK, &MetricsJson { status, counts }))
+    reply::json_of(StatusCode::OK, &json)
+}
+
+/// `GET …/servers`. Nacos ≤ 2.1; the C++ client asks for it.
+pub(super) async fn servers(State(nacos): State<Nacos>, Admitted(request): Admitted) -> Response {
+    let servers = [members::member(&nacos, &request)];
+    reply::json_of(StatusCode::OK, &ServersJson { servers })
+}
+
+/// `PUT …/log`. Log levels are not set over HTTP; Nacos takes any name of a log without a word, and so does this.
+pub(super) async fn log(Admitted(request): Admitted) -> Result<Response, TextError> {
+    let incoming = Incoming::read(request).await?;
+    let params = incoming.params();
+    params.require(Param::LogName)?;
+    params.require(Param::LogLevel)?;
+    Ok(reply::ok())
 }

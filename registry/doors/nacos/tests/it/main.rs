@@ -5,10 +5,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails shall say so where it does")]
 
 mod beat;
+mod checklist;
 mod deregister;
+mod endpoints;
+mod golden;
 mod harness;
 mod list;
+mod operators;
 mod property;
 mod register;
 mod server;
+mod udp;
 mod update;

@@ -86,7 +86,7 @@ async fn items_141_and_142_metrics() {
     for path in ["/nacos/v1/ns/operator/metrics", "/nacos/v1/ns/ops/metrics"] {
         assert_eq!(get(&nacos, path).await, (200, r#"{"status":"UP"}"#.to_owned()));
         let (_, text) = get(&nacos, &format!("{path}?onlyStatus=false")).await;
-        let counts = r#"{"status":"UP","serviceCount":1,"instanceCount":1,"subscribeCount":0,"responsibleInstanceCount":1}"#;
+        let counts = r#"{"status":"UP","serviceCount":1,"instanceCount":1,"subscribeCount":0,"responsibleInstanceCount":1,"clientCount":1,"responsibleClientCount":1}"#;
         assert_eq!(text, counts);
     }
 }

@@ -43,18 +43,19 @@ async fn item_94_its_metadata_comes_on_top_and_is_replaced_as_a_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn item_95_there_must_be_something_to_update() {
+async fn items_95_to_97_an_update_needs_its_service_and_waits_for_its_instance() {
     let nacos = Nacos::start().await;
     nacos
         .instance("PUT", INST)
         .await
         .refuses("service `public/DEFAULT_GROUP/S` not found");
     nacos.register("serviceName=S&ip=1.1.1.2&port=80").await;
-    // Unlike Nacos (items 96 and 97), which keeps the override for an instance that may come.
-    nacos
-        .instance("PUT", INST)
-        .await
-        .refuses("instance `1.1.1.1:80` not found");
+    put(&nacos, "weight=3&metadata=a=1").await;
+    put(&nacos, "weight=3&metadata=b=2").await;
+    assert_eq!(nacos.hosts().await.len(), 1);
+    nacos.register(INST).await;
+    let hosts = nacos.hosts().await;
+    assert!(has(&hosts[0], &json!({"weight": 3.0, "metadata": {"b": "2"}})));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,222 @@
+//! The list of instances that callers may use, as all versions give it.
+//!
+//! Around the hosts stand few bytes that are of the request: the echo of `clusters` and the time. Who filters gets hosts
+//! that are rendered for him.
+//!
+//! The protection threshold is applied here, at the edge, and nowhere else: health is what was measured, and only what
+//! callers are told changes. Nacos 2.x: it is evaluated after all filters, and only for services that were declared, by
+//! the service API or by settings of a cluster; a service that came with its instances has no protection.
+
+use beatrix_core::catalog::View;
+use beatrix_core::model::{Cluster, Member, ServiceRef, Wall};
+use beatrix_engine::Registry;
+use beatrix_engine::formats::NACOS_PROTECTED;
+use bytes::Bytes;
+
+use crate::door::Nacos;
+use crate::error::Error;
+use crate::hosts::{Hosts, Shown, listed, string};
+use crate::params::Param;
+use crate::service::{Service, grouped_name};
+
+/// How long a client shall wait until it asks again, in milliseconds. Nacos 2.x: always this, unless a switch says
+/// otherwise.
+const CACHE_MILLIS: u64 = 10_000;
+
+/// What a list has.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// In pieces that together are the members of a JSON array.
+    pub(crate) hosts: Vec<Bytes>,
+    /// Whether they are called healthy, all of them, since too few are.
+    pub(crate) protected: bool,
+}
+
+/// Which of its instances a list is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filter<'a> {
+    /// Names of clusters with commas between them; empty for all.
+    pub(crate) clusters: &'a str,
+    pub(crate) healthy_only: bool,
+}
+
+impl Filter<'_> {
+    /// Nacos: a blank part of the clusters names none, and is no mistake.
+    ///
+    /// # Errors
+    /// If a cluster breaks its rule; it is called `param`.
+    pub(crate) fn check(&self, param: Param) -> Result<(), Error> {
+        let named = self.clusters.split(',');
+        for cluster in named.filter(|cluster| !cluster.trim().is_empty()) {
+            Cluster::check(cluster).map_err(|invalid| invalid.in_field(param.as_str()))?;
+        }
+        Ok(())
+    }
+
+    /// Whether it lets the instance through. Nacos 2.x: the parts of the clusters are compared as they are.
+    pub(crate) fn passes(&self, member: &Member) -> bool {
+        let cluster = member.record.cluster().as_str();
+        (self.clusters.is_empty() || self.clusters.split(',').any(|wanted| wanted == cluster))
+            && (!self.healthy_only || member.healthy())
+    }
+}
+
+/// The hosts of a service. Nacos: a service that does not exist has none.
+///
+/// # Errors
+/// If its name breaks a rule, or not all instances may be known.
+pub(crate) fn hosts(nacos: &Nacos, service: &Service<'_>, filter: Filter<'_>) -> Result<Found, Error> {
+    let registry = &nacos.registry;
+    let Some(view) = registry.view(service.borrowed()) else {
+        service.key()?;
+        known(registry.complete())?;
+        return Ok(Found::default());
+    };
+    known(view.complete)?;
+    Ok(of_view(registry, &view, filter))
+}
+
+/// The hosts of a view.
+pub(crate) fn of_view(registry: &Registry, view: &View, filter: Filter<'_>) -> Found {
+    let hosts = Hosts::new(&view.key, registry.config().timings);
+    let whole = filter.clusters.is_empty() && !filter.healthy_only;
+    let protected = protects(view, whole, || {
+        let usable = view.members().filter(|member| listed(member));
+        usable.filter(|member| filter.passes(member))
+    });
+    let health = if protected {
+        Shown::Protected
+    } else {
+        Shown::Measured
+    };
+    let hosts = if whole {
+        hosts.all(view, health)
+    } else {
+        vec![hosts.some(view, health, |member| filter.passes(member))]
+    };
+    Found { hosts, protected }
+}
+
+/// An incomplete list is never served as the truth: clients take an empty one at its word.
+pub(crate) fn known(complete: bool) -> Result<(), Error> {
+    if complete { Ok(()) } else { Err(Error::Warming) }
+}
+
+/// Whether so few of those that were asked for are healthy that all are to be called healthy. Nacos 2.x: at most as
+/// many as the threshold says; none at all are never protected.
+///
+/// For the `whole` list it is counted once and kept with the view: that one is asked for most.
+fn protects<'m, M: Iterator<Item = &'m Member>>(
+    view: &View,
+    whole: bool,
+    members: impl FnOnce() -> M,
+) -> bool {
+    let Some(threshold) = threshold(view) else {
+        return false;
+    };
+    let count = || {
+        let (mut healthy, mut total) = (0_u32, 0_u32);
+        for member in members() {
+            healthy += u32::from(member.healthy());
+            total += 1;
+        }
+        total > 0 && f64::from(healthy) / f64::from(total) <= threshold.max(0.0)
+    };
+    if !whole {
+        return count();
+    }
+    let kept = view.renders().get(NACOS_PROTECTED, || {
+        Bytes::from_static(if count() { b"protected" } else { b"" })
+    });
+    !kept.is_empty()
+}
+
+/// The threshold of a service that was declared.
+fn threshold(view: &View) -> Option<f64> {
+    let settings = view.settings.as_ref()?;
+    Some(settings.protect_threshold.get())
+}
+
+/// Around what the hosts stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// The answer to a request.
+    Listed { cache_millis: u64 },
+    /// What is pushed. Nacos: without `groupName`.
+    Pushed { cache_millis: u64 },
+}
+
+/// The whole list, in pieces: the hosts with what is of the request around them. Nacos: `clusters` is echoed as it
+/// came, since clients find their cache by it.
+pub(crate) fn whole(nacos: &Nacos, service: ServiceRef<'_>, clusters: &str, found: Found) -> Vec<Bytes> {
+    let cache_millis = nacos
+        .unusual()
+        .map_or(CACHE_MILLIS, |switches| switches.push_cache_millis);
+    let frame = Frame::Listed { cache_millis };
+    around(service, frame, clusters, found, nacos.registry.wall())
+}
+
+/// Puts what is of the request around the hosts.
+pub(crate) fn around(
+    service: ServiceRef<'_>,
+    frame: Frame,
+    clusters: &str,
+    found: Found,
+    now: Wall,
+) -> Vec<Bytes> {
+    let Found { hosts, protected } = found;
+    let mut head = Vec::with_capacity(256);
+    head.extend_from_slice(b"{\"name\":");
+    string(&mut head, &grouped_name(service));
+    let cache_millis = match frame {
+        Frame::Listed { cache_millis } => {
+            head.extend_from_slice(b",\"groupName\":");
+            string(&mut head, service.group);
+            cache_millis
+        }
+        Frame::Pushed { cache_millis } => cache_millis,
+    };
+    head.extend_from_slice(b",\"clusters\":");
+    string(&mut head, clusters);
+    head.extend_from_slice(format!(",\"cacheMillis\":{cache_millis},\"hosts\":[").as_bytes());
+    let tail = format!(
+        "],\"lastRefTime\":{},\"checksum\":\"\",\"allIPs\":false,\"reachProtectionThreshold\":{protected},\"valid\":true}}",
+        now.0
+    );
+    let mut pieces = Vec::with_capacity(hosts.len() + 2);
+    pieces.push(Bytes::from(head));
+    pieces.extend(hosts);
+    pieces.push(Bytes::from(tail));
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_may_not_know_all_serves_no_list() {
+        assert!(known(true).is_ok());
+        assert!(matches!(known(false), Err(Error::Warming)));
+    }
+
+    #[test]
+    fn names_and_clusters_are_escaped() {
+        let service = ServiceRef {
+            namespace: "public",
+            group: "g",
+            name: "a\"b\\",
+        };
+        let found = Found {
+            hosts: vec![Bytes::from_static(b"{}")],
+            protected: true,
+        };
+        let frame = Frame::Listed { cache_millis: 10_000 };
+        let json = around(service, frame, "c\u{1}\"", found, Wall(7)).concat();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json["name"], "g@@a\"b\\");
+        assert_eq!(json["clusters"], "c\u{1}\"");
+        assert_eq!(json["lastRefTime"], 7);
+        assert_eq!(json["reachProtectionThreshold"], true);
+    }
+}

@@ -1,0 +1,123 @@
+//! `/nacos/v1/ns/catalog`: what the consoles of Nacos 1.x and 2.x show.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use beatrix_core::catalog::View;
+use beatrix_core::model::Metadata;
+use bytes::Bytes;
+
+use crate::door::Nacos;
+use crate::frames;
+use crate::hosts::{Hosts, Shown};
+use crate::limits::{INSTANCES_PAGE_MAX, PAGE_SIZE_MAX};
+use crate::listing::Filter;
+use crate::operations::catalog::{self, Page};
+use crate::operations::{instances, services};
+use crate::params::{Incoming, Param, Params};
+use crate::reply;
+use crate::service::{Service, grouped_name};
+use crate::wire::{CatalogHostsJson, CatalogServiceJson, CatalogServicesJson, HostJson, HostsJson};
+
+use super::admitted::Admitted;
+use super::error::TextError;
+
+/// `GET …/service`.
+pub(super) async fn service(
+    State(nacos): State<Nacos>,
+    Admitted(request): Admitted,
+) -> Result<Response, TextError> {
+    let params = Params::find(request.uri().query(), b"");
+    let known = services::known(&nacos, Service::of(&params)?.key()?)?;
+    let grouped = grouped_name(known.view.key.borrowed());
+    let json = CatalogServiceJson::new(&known, &grouped);
+    Ok(reply::json_of(StatusCode::OK, &json))
+}
+
+/// `…/instances`, with any method: a page of the instances of a cluster, also of those that callers may not use, with the
+/// health that was measured.
+pub(super) async fn instances(
+    State(nacos): State<Nacos>,
+    Admitted(request): Admitted,
+) -> Result<Response, TextError> {
+    let incoming = Incoming::read(request).await?;
+    let params = incoming.params();
+    params.require(Param::Service)?;
+    params.require(Param::ClusterName)?;
+    let page = Page::lenient(&params, None, INSTANCES_PAGE_MAX)?;
+    let (view, cluster) = instances::of_cluster(&nacos, &params)?;
+    let filter = Filter {
+        clusters: cluster.as_str(),
+        healthy_only: false,
+    };
+    let total = view.members().filter(|member| filter.passes(member)).count();
+    let members = view.members().filter(|member| filter.passes(member));
+    let hosts = Hosts::new(&view.key, nacos.registry.config().timings);
+    let json = hosts.these(members.skip(page.offset()).take(page.size), Shown::Measured);
+    let pieces = vec![
+        Bytes::from_static(b"{\"list\":["),
+        json,
+        format!("],\"count\":{total}}}").into(),
+    ];
+    Ok(reply::json(frames::body(pieces)))
+}
+
+/// `GET …/services`: a page of services, or with `withInstances` of services and their hosts.
+pub(super) async fn services(
+    State(nacos): State<Nacos>,
+    Admitted(request): Admitted,
+) -> Result<Response, TextError> {
+    let params = Params::find(request.uri().query(), b"");
+    let page = Page {
+        number: 1,
+        size: PAGE_SIZE_MAX,
+    };
+    let page = Page::lenient(&params, Some(page), PAGE_SIZE_MAX)?;
+    let with_hosts = params.flag(Param::WithInstances)?.unwrap_or_default();
+    let with_instances_only = params.flag(Param::HasIpCount)?.unwrap_or_default();
+    let found = catalog::search(&nacos, &params, page, !with_instances_only)?;
+    if with_hosts {
+        let keys = found.services.iter().map(|summary| &summary.key);
+        let views = keys.filter_map(|key| nacos.registry.view(key.borrowed()));
+        let json: Vec<_> = views.map(|view| with_its_hosts(&view)).collect();
+        return Ok(reply::json_of(StatusCode::OK, &json));
+    }
+    let json = CatalogServicesJson {
+        count: found.total,
+        service_list: found.services.iter().map(Into::into).collect(),
+    };
+    Ok(reply::json_of(StatusCode::OK, &json))
+}
+
+fn with_its_hosts(view: &View) -> CatalogHostsJson {
+    let map = |metadata: &Metadata| {
+        let entries = metadata.iter();
+        entries
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
+    };
+    let mut clusters: BTreeMap<String, HostsJson> = BTreeMap::new();
+    for member in view.members() {
+        let host = HostJson {
+            valid: member.healthy(),
+            metadata: map(member.record.metadata()),
+            port: member.endpoint.port(),
+            ip: member.endpoint.address().to_string(),
+            weight: member.record.weight().get(),
+            enabled: member.record.enabled(),
+        };
+        let cluster = clusters.entry(member.record.cluster().to_string());
+        cluster.or_default().hosts.push(host);
+    }
+    let settings = view.settings.as_ref();
+    CatalogHostsJson {
+        service_name: view.key.name.to_string(),
+        group_name: view.key.group.to_string(),
+        cluster_map: clusters,
+        metadata: settings
+            .map(|settings| map(&settings.metadata))
+            .unwrap_or_default(),
+    }
+}

@@ -1,0 +1,218 @@
+//! What operators change, and what it does: switches, services, who watches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use beatrix_engine::hub::{Peer, Subscribe};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::harness::{INST, Nacos, has};
+
+async fn switch(nacos: &Nacos, entry: &str, value: &str) {
+    let path = format!("/nacos/v1/ns/operator/switches?entry={entry}&value={value}");
+    nacos.ask("PUT", &path, None).await.is_ok();
+}
+
+async fn get(nacos: &Nacos, path: &str) -> Value {
+    let answer = nacos.ask("GET", path, None).await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+    answer.json()
+}
+
+fn seconds(seconds: u64) -> tokio::time::Sleep {
+    sleep(Duration::from_secs(seconds))
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_checks_are_switched_off_silence_changes_nothing() {
+    let nacos = Nacos::start().await;
+    nacos.register(INST).await;
+    switch(&nacos, "check", "false").await;
+    seconds(60).await;
+    assert!(has(&nacos.hosts().await[0], &json!({"healthy": true})));
+    let shown = get(&nacos, "/nacos/v2/ns/operator/switches").await;
+    assert_eq!(shown["data"]["healthCheckEnabled"], false);
+    switch(&nacos, "healthCheckEnabled", "true").await;
+    seconds(60).await;
+    assert!(nacos.hosts().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_said_to_be_ephemeral_is_what_the_switch_says() {
+    let nacos = Nacos::start().await;
+    switch(&nacos, "defaultInstanceEphemeral", "false").await;
+    nacos.register(INST).await;
+    assert!(has(&nacos.hosts().await[0], &json!({"ephemeral": false})));
+    nacos
+        .register("serviceName=T&ip=1.1.1.1&port=80&ephemeral=true")
+        .await;
+    let list = nacos.list("serviceName=T").await;
+    assert!(has(&list["hosts"][0], &json!({"ephemeral": true})));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_can_keep_its_instances_without_beats() {
+    let nacos = Nacos::start().await;
+    nacos.register(INST).await;
+    let service = "/nacos/v1/ns/service?serviceName=S&protectThreshold=0";
+    nacos
+        .ask("PUT", &format!("{service}&metadata=enableClientBeat=true"), None)
+        .await
+        .is_ok();
+    seconds(60).await;
+    assert!(has(&nacos.hosts().await[0], &json!({"healthy": true})));
+    nacos.ask("PUT", service, None).await.is_ok();
+    seconds(60).await;
+    assert!(nacos.hosts().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limited_or_closed_server_says_so_to_v1_only_and_can_be_opened_again() {
+    let nacos = Nacos::start().await;
+    nacos.register(INST).await;
+    switch(&nacos, "overriddenServerStatus", "DOWN").await;
+    let answer = nacos.beat(INST, None).await;
+    assert_eq!((answer.status, answer.text.as_str()), (503, "server is DOWNnow"));
+    get(&nacos, "/nacos/v2/ns/instance/list?serviceName=S").await;
+    switch(&nacos, "overriddenServerStatus", "null").await;
+    switch(
+        &nacos,
+        "limitedUrlMap",
+        "/nacos/v1/ns/instance/beat:429,/nacos/v1/ns/operator:500",
+    )
+    .await;
+    let answer = nacos.beat(INST, None).await;
+    assert_eq!((answer.status, answer.text.as_str()), (429, ""));
+    switch(&nacos, "limitedUrlMap", "null").await;
+    assert_eq!(nacos.beat(INST, None).await.status, 200);
+}
+
+/// What a protected list kept must not outlive what it was made of.
+#[tokio::test(start_paused = true)]
+async fn protection_follows_every_change() {
+    let nacos = Nacos::start().await;
+    let threshold = |threshold: &str| {
+        let path = format!("/nacos/v1/ns/service?serviceName=S&protectThreshold={threshold}");
+        let nacos = nacos.clone();
+        async move { nacos.ask("PUT", &path, None).await.is_ok() }
+    };
+    nacos.register(INST).await;
+    nacos
+        .register("serviceName=S&ip=1.1.1.2&port=80&healthy=false")
+        .await;
+    let shown = async || {
+        let list = nacos.list("serviceName=S").await;
+        let hosts = list["hosts"].as_array().unwrap();
+        let healthy = hosts.iter().filter(|host| host["healthy"] == true).count();
+        (list["reachProtectionThreshold"].as_bool().unwrap(), healthy)
+    };
+    assert_eq!(shown().await, (false, 1));
+    threshold("0.5").await;
+    assert_eq!(shown().await, (true, 2));
+    threshold("0.4").await;
+    assert_eq!(shown().await, (false, 1));
+    threshold("0.5").await;
+    nacos.register("serviceName=S&ip=1.1.1.3&port=80").await;
+    assert_eq!(shown().await, (false, 2));
+    nacos
+        .instance("PUT", "serviceName=S&ip=1.1.1.3&port=80&enabled=false")
+        .await
+        .is_ok();
+    assert_eq!(shown().await, (true, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_is_shown() {
+    let nacos = Nacos::start().await;
+    nacos.register(INST).await;
+    let subscribe = Subscribe {
+        services: vec!["public/DEFAULT_GROUP/S".parse().unwrap()],
+        peer: Some(Arc::new(Peer {
+            address: "10.0.0.1:5000".into(),
+            agent: "Nacos-Java-Client:v1.4.7".into(),
+            app: "shop".into(),
+            cluster: "c1".into(),
+        })),
+        ..Subscribe::default()
+    };
+    let _subscription = nacos.registry.hub().subscribe(subscribe).unwrap();
+    let shown = get(&nacos, "/nacos/v1/ns/service/subscribers?serviceName=S").await;
+    let subscriber = json!({
+        "addrStr": "10.0.0.1:5000", "agent": "Nacos-Java-Client:v1.4.7", "app": "shop", "ip": "10.0.0.1", "port": 5000,
+        "namespaceId": "public", "serviceName": "DEFAULT_GROUP@@S", "cluster": "c1",
+    });
+    assert_eq!(shown, json!({"count": 1, "subscribers": [subscriber]}));
+    // Only v1 looks for parts of names.
+    for (path, found) in [
+        (
+            "/nacos/v1/ns/service/subscribers?serviceName=S&groupName=FAULT",
+            1,
+        ),
+        ("/nacos/v1/ns/service/subscribers?serviceName=T", 0),
+    ] {
+        assert_eq!(get(&nacos, path).await["count"], found, "{path}");
+    }
+    for (path, found) in [("serviceName=S", 1), ("serviceName=S&groupName=FAULT", 0)] {
+        let shown = get(&nacos, &format!("/nacos/v3/admin/ns/service/subscribers?{path}")).await;
+        assert_eq!(shown["data"]["totalCount"], found, "{path}");
+    }
+    let id = "clientId=10.0.0.1:5000%23true";
+    let clients = get(&nacos, "/nacos/v2/ns/client/list").await;
+    assert_eq!(clients["data"], json!(["1.1.1.1:80#true", "10.0.0.1:5000#true"]));
+    let watched = get(&nacos, &format!("/nacos/v2/ns/client/subscribe/list?{id}")).await;
+    let info = json!({"app": "shop", "agent": "Nacos-Java-Client:v1.4.7", "addr": "10.0.0.1:5000"});
+    assert_eq!(watched["data"][0]["subscriberInfo"], info);
+    let watched = get(&nacos, &format!("/nacos/v3/admin/ns/client/subscribe/list?{id}")).await;
+    assert_eq!(watched["data"][0]["publisherInfo"], Value::Null);
+    assert_eq!(
+        watched["data"][0]["subscriberInfo"]["clientId"],
+        "10.0.0.1:5000#true"
+    );
+    let path = "/nacos/v2/ns/client/service/subscriber/list?serviceName=S&ip=10.0.0.1";
+    assert_eq!(get(&nacos, path).await["data"][0]["port"], 5_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_are_bounded() {
+    let nacos = Nacos::start().await;
+    for number in 0..=beatrix_nacos::limits::PAGE_SIZE_MAX {
+        let path = format!("/nacos/v2/ns/service?serviceName=s{number:04}");
+        assert_eq!(nacos.ask("POST", &path, None).await.status, 200);
+    }
+    let all = beatrix_nacos::limits::PAGE_SIZE_MAX + 1;
+    let page = get(&nacos, "/nacos/v2/ns/service/list?pageSize=2147483647").await;
+    assert_eq!(
+        (
+            &page["data"]["count"],
+            page["data"]["services"].as_array().unwrap().len()
+        ),
+        (&json!(all), all - 1)
+    );
+    let page = get(&nacos, "/nacos/v3/admin/ns/service/list?pageSize=10000&pageNo=2").await;
+    assert_eq!(page["data"]["pageItems"].as_array().unwrap().len(), 1);
+    // Clients of v1 ask for all that there are.
+    let page = get(&nacos, "/nacos/v1/ns/service/list?pageNo=1&pageSize=2147483647").await;
+    assert_eq!(page["doms"].as_array().unwrap().len(), all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_without_an_id_gets_one() {
+    let nacos = Nacos::start().await;
+    for _ in 0..2 {
+        sleep(Duration::from_millis(5)).await;
+        let path = "/nacos/v1/console/namespaces?customNamespaceId=&namespaceName=n";
+        assert_eq!(nacos.ask("POST", path, None).await.text, "true");
+    }
+    let list = get(&nacos, "/nacos/v1/console/namespaces").await;
+    let ids: Vec<&str> = list["data"].as_array().unwrap()[1..]
+        .iter()
+        .map(|namespace| namespace["namespace"].as_str().unwrap())
+        .collect();
+    assert!(ids.len() == 2 && ids[0] != ids[1], "{ids:?}");
+    assert!(
+        ids.iter()
+            .all(|id| id.len() == 36 && id.matches('-').count() == 4),
+        "{ids:?}"
+    );
+}
