@@ -180,7 +180,7 @@ impl Catalog {
     ) -> Result<Decision, Refusal> {
         let found = self.service(service.borrowed()).map(|(_, found)| found);
         if let Some(found) = found {
-            check_lifetime(found, &registration, uniform)?;
+            check_lifetime(found, &endpoint, &registration, uniform)?;
         }
         let Some(member) = found.and_then(|found| found.roster.get(&endpoint)) else {
             self.check_limits(found, reserved)?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Existence, Lifetime, Mono, Registration, ServiceKey, ServicePatch, ServiceSettings, SettingName,
+    Endpoint, Existence, Lifetime, Mono, Registration, ServiceKey, ServicePatch, ServiceSettings, SettingName,
 };
 
 use super::Catalog;
@@ -15,15 +15,20 @@ use super::service::Service;
 use super::settings::EXPIRY;
 
 /// Whether a service takes a registration: what was declared binds all, what is there binds those that are to be
-/// uniform.
+/// uniform. Where somebody has mixed a service already, those who are in it may go on registering as they are.
 pub(super) fn check_lifetime(
     service: &Service,
+    endpoint: &Endpoint,
     registration: &Registration,
     uniform: bool,
 ) -> Result<(), Refusal> {
     let wanted = registration.liveness.kind().lifetime();
     let declared = service.settings.as_ref().and_then(|settings| settings.lifetime);
-    let there = uniform && service.has(wanted.other());
+    let renews = || {
+        let member = service.roster.get(endpoint);
+        member.is_some_and(|member| member.record.registration.liveness.kind().lifetime() == wanted)
+    };
+    let there = uniform && service.has(wanted.other()) && !renews();
     match declared.or(there.then(|| wanted.other())) {
         Some(lifetime) if lifetime != wanted => Err(Refusal::OtherLifetime {
             service: service.key().clone(),

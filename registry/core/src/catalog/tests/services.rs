@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::beats::check_tables;
-use crate::catalog::testing::{World, beat, expires, key, off, registration};
+use crate::catalog::testing::{World, beat, expires, key, labelled, off, registration};
 use crate::catalog::{CatalogConfig, Command, DUE_MAX, Mutation, Refusal};
 use crate::changes::Missed;
 use crate::model::{
@@ -172,6 +172,10 @@ fn who_registers_uniformly_is_refused_beside_the_other_lifetime() {
             })
         );
     }
+    // Those who are in it go on as they are.
+    assert_eq!(world.register_uniform("s", A, labelled("k", "v", beat())), Ok(1));
+    assert_eq!(world.register_uniform("s", B, labelled("k", "v", fixed())), Ok(1));
+    assert!(world.register_uniform("s", A, fixed()).is_err());
     // With the last of a lifetime its claim ends.
     world.deregister("s", A).unwrap();
     assert_eq!(world.register_uniform("s", A, fixed()), Ok(1));

@@ -139,7 +139,7 @@ impl Model {
         fresh: Lease,
         uniform: bool,
     ) -> bool {
-        if !self.takes(&name.0, registration.liveness.kind().lifetime(), uniform) {
+        if !self.takes(&name, registration.liveness.kind().lifetime(), uniform) {
             return false;
         }
         self.take(name, registration, health, fresh);

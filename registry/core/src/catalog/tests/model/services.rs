@@ -1,6 +1,6 @@
 //! Services as a whole: what is said about them, and what follows from it.
 
-use super::{Instance, Model};
+use super::{Instance, Model, Name};
 use crate::model::{Existence, Lifetime, ServiceKey, ServicePatch};
 
 /// Since when silence has consequences; `None` while it has none.
@@ -27,11 +27,15 @@ impl Model {
     }
 
     /// Whether a registration of this lifetime is taken.
-    pub(super) fn takes(&self, service: &ServiceKey, lifetime: Lifetime, uniform: bool) -> bool {
+    pub(super) fn takes(&self, name: &Name, lifetime: Lifetime, uniform: bool) -> bool {
         let of = |instance: &Instance| instance.registration.liveness.kind().lifetime();
-        let bound = self.settings.get(service).and_then(|settings| settings.lifetime);
+        let bound = self.settings.get(&name.0).and_then(|settings| settings.lifetime);
+        let is_in = self
+            .instances
+            .get(name)
+            .is_some_and(|known| of(known) == lifetime);
         bound.is_none_or(|bound| bound == lifetime)
-            && !(uniform && self.instances_of(service).any(|other| of(other) != lifetime))
+            && (!uniform || is_in || self.instances_of(&name.0).all(|other| of(other) == lifetime))
     }
 
     /// Returns whether it may be.
