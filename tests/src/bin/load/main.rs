@@ -15,6 +15,7 @@ mod beats;
 mod clock;
 mod fan_out;
 mod fleet;
+mod flips;
 mod hold;
 mod list;
 mod pump;
@@ -40,7 +41,7 @@ struct Flags {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Light Nacos beats, one a request.
+    /// Nacos beats, one a request.
     NacosBeat(beats::NacosBeat),
     /// Native beats, many leases a request.
     NativeBeat(beats::NativeBeat),
