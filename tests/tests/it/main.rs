@@ -3,6 +3,7 @@
 //! Every test has a registry of its own on a free port. The programs are not built here: `tests/run` does that.
 
 mod bad_input;
+mod clients;
 mod config;
 mod drain;
 mod expiry;
