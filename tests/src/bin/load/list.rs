@@ -73,8 +73,11 @@ impl List {
             .map(|(after, before)| after - before);
         let count = outcome.latencies.len() as u64;
         if let Some(refusal) = &outcome.refusal {
-            let start: String = refusal.chars().take(500).collect();
-            anyhow::bail!("{} of {count} refused, one with: {start}", outcome.refused);
+            anyhow::bail!(
+                "{} of {count} refused, one with: {}",
+                outcome.refused,
+                start(refusal)
+            );
         }
         Report::new("list")
             .rate("requests", count, outcome.elapsed)
@@ -195,10 +198,15 @@ fn is_right(api: Api, size: u64, answer: &Response) -> anyhow::Result<()> {
     };
     ensure!(
         count as u64 == size && healthy,
-        "not {size} healthy instances but this: {}",
-        answer.text()
+        "not {size} instances, all healthy, but {count}: {}",
+        start(&answer.text())
     );
     Ok(())
+}
+
+/// As much of an answer as fits into a message.
+fn start(answer: &str) -> String {
+    answer.chars().take(500).collect()
 }
 
 #[cfg(test)]
