@@ -1,5 +1,6 @@
 //! The Nacos v1 API as short calls, with nothing but what its clients know.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::ensure;
@@ -25,6 +26,9 @@ pub struct Host {
     pub port: u16,
     /// Its health as Nacos shows it.
     pub healthy: bool,
+    /// Its metadata.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// The answer to a beat.

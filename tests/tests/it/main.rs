@@ -12,3 +12,4 @@ mod push;
 mod slow_subscriber;
 mod stall;
 mod stop;
+mod udp;

@@ -76,24 +76,26 @@ impl Fleet {
         self.registration_again(api, number, 0, times)
     }
 
+    /// The version that an instance has in its metadata when it registers for the `turn`th time.
+    pub(crate) fn version(&self, number: u64, turn: u64) -> String {
+        format!("v{}", (number + turn) % 10)
+    }
+
     /// The registration of an instance that registers for the `turn`th time, each time with another version of the
     /// same length: something changes, and an answer with it stays as long as it was.
     pub(crate) fn registration_again(&self, api: Api, number: u64, turn: u64, times: Times) -> Bytes {
-        let version = (number + turn) % 10;
+        let version = self.version(number, turn);
         let request = match api {
             Api::Nacos => {
                 let metadata = format!(
-                    "%7B%22version%22%3A%22v{version}%22%2C%22zone%22%3A%22zone-{}%22%7D",
+                    "%7B%22version%22%3A%22{version}%22%2C%22zone%22%3A%22zone-{}%22%7D",
                     number % 3
                 );
                 Request::new("POST", "/nacos/v1/ns/instance")
                     .form(format!("{}&metadata={metadata}", self.form(number)))
             }
             Api::Native => {
-                let metadata = [
-                    ("version", format!("v{version}")),
-                    ("zone", format!("zone-{}", number % 3)),
-                ];
+                let metadata = [("version", version), ("zone", format!("zone-{}", number % 3))];
                 let registration = RegisterRequest {
                     metadata: metadata
                         .into_iter()
