@@ -5,6 +5,7 @@ use axum::Router;
 use beatrix_engine::journal::Memory;
 use beatrix_engine::random::Random;
 use beatrix_engine::{Registry, RegistryBuilder};
+use beatrix_nacos::udp::{Pusher, Sockets};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -29,10 +30,10 @@ pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// Everything that is served over HTTP.
-pub fn router(registry: &Registry) -> Router {
+pub fn router(registry: &Registry, pusher: Pusher) -> Router {
     Router::new()
         .merge(beatrix_native::router(registry.clone()))
-        .merge(beatrix_nacos::router(registry.clone()))
+        .merge(beatrix_nacos::router_with_push(registry.clone(), pusher))
         .merge(probes::router(registry.clone()))
 }
 
@@ -61,10 +62,16 @@ pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow:
     tracing::debug!(?config, "configuration");
     tokio::spawn(report::run(registry.clone()));
 
+    let sockets = Sockets::bind(http_addr.ip())
+        .await
+        .with_context(|| format!("no socket for UDP push at {}", http_addr.ip()))?;
+    let (pusher, pushing) = Pusher::new(registry.clone(), sockets);
+    let pushing = tokio::spawn(pushing);
+
     let closing = CancellationToken::new();
     let served = tokio::spawn(listener::serve(
         http,
-        router(&registry),
+        router(&registry, pusher),
         config.connections_max,
         closing.clone(),
         config.shutdown_grace,
@@ -79,6 +86,7 @@ pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow:
     closing.cancel();
     registry.stop().await;
     served.await.context("the listener failed")?;
+    pushing.await.context("UDP push failed")?;
     anyhow::ensure!(!by_itself, "the registry ended by a defect");
     tracing::info!("stopped");
     Ok(())

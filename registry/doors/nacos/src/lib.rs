@@ -9,6 +9,7 @@
 //!   `unmatched`: everything else.
 //! - `wire`: the JSON of the protocol. `hosts`: the list of hosts, rendered once and shared. `frames`: a body made of
 //!   such shared pieces. `reply`: ready-made answers. `error`: what can go wrong.
+//! - [`udp`]: push by datagram, for the clients of Nacos 1.x.
 //! - [`limits`]: every limit of this door.
 //!
 //! # Known differences from Nacos
@@ -46,6 +47,7 @@ mod percent;
 mod reply;
 mod service;
 mod state;
+pub mod udp;
 mod unmatched;
 mod v1;
 mod wire;
@@ -54,12 +56,20 @@ use axum::Router;
 use axum::routing::any;
 use beatrix_engine::Registry;
 
-/// The paths of the Nacos HTTP API, all under `/nacos`.
-///
-/// The paths are written out in full: nesting would copy the URI of every beat.
+/// The paths of the Nacos HTTP API, all under `/nacos`. Nobody is pushed to by datagram.
 pub fn router(registry: Registry) -> Router {
+    routes(registry, None)
+}
+
+/// The same paths; who asks for lists with a `udpPort` is pushed to by `pusher`.
+pub fn router_with_push(registry: Registry, pusher: udp::Pusher) -> Router {
+    routes(registry, Some(pusher))
+}
+
+/// The paths are written out in full: nesting would copy the URI of every beat.
+fn routes(registry: Registry, pusher: Option<udp::Pusher>) -> Router {
     Router::new()
-        .merge(v1::routes())
+        .merge(v1::routes(pusher))
         .merge(state::routes())
         .route("/nacos", any(unmatched::unmatched))
         .route("/nacos/", any(unmatched::unmatched))

@@ -9,6 +9,12 @@
 //! | `weight` | 0 to 10000 | 400 |
 //! | `metadata_chars_max` | 1024 characters of keys and values | 400 |
 //! | `preserved.*` times | 1 ms to a day | 400 |
+//! | `udpPort` | 0 to 65535 | 400 |
+//! | `udp_subscriptions_max` | 50,000 of a service and a target | the client is not pushed to, and polls |
+//! | `udp_clusters_bytes_max` | 1024 bytes of `clusters` | the same |
+//! | `udp_text_bytes_max` | 128 bytes of `app` and of the agent | cut off where it is shown |
+//! | `udp_datagram_bytes_max` | 65,507 bytes, packed | not sent, counted, logged once for the service |
+//! | `udp_data_bytes_max` | 2 MiB of a list, not packed | the same |
 
 /// How many bytes a request body may have. Tomcat, in which Nacos runs, takes 2 MiB.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -16,3 +22,20 @@ pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// How many characters (UTF-16 units, as Java counts) keys and values of metadata may have together. Nacos 2.x:
 /// `nacos.naming.service.metadata.length`.
 pub const METADATA_CHARS_MAX: usize = 1024;
+
+/// How many subscriptions there may be for UDP push, each of one service and one target. Half of what the hub takes by
+/// default: whoever makes them up must not crowd out those that hold a connection.
+pub const UDP_SUBSCRIPTIONS_MAX: usize = 50_000;
+
+/// How long `clusters` of a subscription for UDP push may be, in bytes.
+pub const UDP_CLUSTERS_BYTES_MAX: usize = 1024;
+
+/// How much of a text that a UDP subscriber says of itself is kept to be shown, in bytes.
+pub const UDP_TEXT_BYTES_MAX: usize = 128;
+
+/// How many bytes a datagram can carry over IPv4: 65,535 less two headers.
+pub const UDP_DATAGRAM_BYTES_MAX: usize = 65_507;
+
+/// How many bytes a list may have, before it is packed, that one tries to push. More has no chance to fit into a
+/// datagram.
+pub const UDP_DATA_BYTES_MAX: usize = 2 * 1024 * 1024;

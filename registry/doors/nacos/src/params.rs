@@ -2,7 +2,7 @@
 //!
 //! One pass finds the parameters that this door knows and remembers where they stand; what is asked for is decoded
 //! then. So a beat neither builds a map nor decodes what it does not need, and parameters that nobody knows cannot
-//! break anything (Nacos clients send many: `app`, `encoding`, `ak`, `tid`…).
+//! break anything (Nacos clients send many: `env`, `encoding`, `ak`, `tid`…).
 
 use std::borrow::Cow;
 
@@ -51,6 +51,9 @@ names! {
     ClusterName = "clusterName",
     Cluster = "cluster",
     Clusters = "clusters",
+    UdpPort = "udpPort",
+    ClientIp = "clientIP",
+    App = "app",
     Beat = "beat",
     Weight = "weight",
     Healthy = "healthy",

@@ -14,6 +14,7 @@
 //! Locks: a topic's, then a subscriber's; the catalog's and the schedule's alone. None is held while something is
 //! rendered, and none over an await.
 
+mod peer;
 mod subscriber;
 mod topic;
 mod update;
@@ -31,6 +32,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use peer::Peer;
 pub use subscriber::{Batch, Resume, Subscribe, SubscribeError, SubscriberInfo, Subscription};
 pub use update::{Update, UpdateKind};
 

@@ -8,6 +8,7 @@ use beatrix_core::model::{Revision, ServiceKey};
 use parking_lot::Mutex;
 
 use super::Hub;
+use super::peer::Peer;
 use super::topic::{Behind, Topic};
 use super::update::Update;
 
@@ -22,6 +23,8 @@ pub struct Subscribe {
     pub acks: bool,
     /// The state that it knows. Without one it is told the whole of each service first.
     pub since: Option<Revision>,
+    /// Who it is, for others to see.
+    pub peer: Option<Arc<Peer>>,
 }
 
 /// Why somebody cannot subscribe.
@@ -42,6 +45,8 @@ pub struct SubscriberInfo {
     pub id: u64,
     /// Its name for people.
     pub name: String,
+    /// Who it is, if its door knows.
+    pub peer: Option<Arc<Peer>>,
     /// Whether it acknowledges what it is told.
     pub acks: bool,
     /// Up to where it has acknowledged.
@@ -55,6 +60,7 @@ pub struct SubscriberInfo {
 pub(super) struct Subscriber {
     id: u64,
     name: String,
+    peer: Mutex<Option<Arc<Peer>>>,
     acks: bool,
     acked: AtomicU64,
     dirty: Mutex<Dirty>,
@@ -104,10 +110,15 @@ impl Subscriber {
         self.dirty.lock().places.clone()
     }
 
+    pub(super) fn describe(&self, peer: Arc<Peer>) {
+        *self.peer.lock() = Some(peer);
+    }
+
     pub(super) fn info(&self) -> SubscriberInfo {
         SubscriberInfo {
             id: self.id,
             name: self.name.clone(),
+            peer: self.peer.lock().clone(),
             acks: self.acks,
             acked: Revision(self.acked.load(Ordering::Acquire)),
             behind: self.dirty.lock().places.len(),
@@ -166,6 +177,7 @@ impl Hub {
         let subscriber = Arc::new(Subscriber {
             id: self.next_subscriber.fetch_add(1, Ordering::Relaxed),
             name: wish.name,
+            peer: Mutex::new(wish.peer),
             acks: wish.acks,
             // It has what it resumes from, and will be told nothing of that again.
             acked: AtomicU64::new(wish.since.unwrap_or_default().0),

@@ -19,6 +19,7 @@ fn acking(registry: &Registry, name: &str, services: &[&str], since: Option<Revi
         name: name.into(),
         acks: true,
         since,
+        ..Subscribe::default()
     };
     registry.hub().subscribe(wish).unwrap()
 }

@@ -1,6 +1,8 @@
 //! Invariant 4: a subscriber costs what it watches, not what it missed; and what it leaves behind is nothing.
 
-use beatrix_engine::hub::{Subscribe, SubscribeError};
+use std::sync::Arc;
+
+use beatrix_engine::hub::{Peer, Subscribe, SubscribeError};
 use beatrix_engine::{EngineConfig, Registry};
 
 use crate::support::follower::{Follower, poll};
@@ -136,4 +138,49 @@ async fn limits_are_exact_and_named() {
     assert_eq!(hub.watched(), 3);
     drop(first);
     assert!(hub.subscribe(wish(&["d"])).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_subscribers_are_listed_with_who_they_are_and_what_they_watch() {
+    let registry = registry().await;
+    let hub = registry.hub();
+    let peer = |address: &str| {
+        Arc::new(Peer {
+            address: address.into(),
+            agent: "a/1".into(),
+            ..Peer::default()
+        })
+    };
+    let wish = |services: &[&str], peer| Subscribe {
+        services: services.iter().map(|name| key(name)).collect(),
+        peer,
+        ..Subscribe::default()
+    };
+    let first = hub.subscribe(wish(&["b", "a"], Some(peer("1.1.1.1:1")))).unwrap();
+    let second = hub.subscribe(wish(&["a"], None)).unwrap();
+
+    let all = hub.all_subscribers();
+    let [(one, ones), (other, others)] = all.as_slice() else {
+        panic!("two are subscribed: {all:?}");
+    };
+    assert_eq!((one.id, other.id), (first.id(), second.id()));
+    assert_eq!(
+        (one.peer.as_deref(), &other.peer),
+        (Some(&*peer("1.1.1.1:1")), &None)
+    );
+    assert_eq!((ones, others), (&vec![key("a"), key("b")], &vec![key("a")]));
+
+    // What it says of itself anew counts, for as long as it is there.
+    assert!(hub.describe(second.id(), peer("2.2.2.2:2")));
+    let of_a: Vec<_> = hub
+        .subscribers_of(&key("a"))
+        .into_iter()
+        .map(|info| info.peer)
+        .collect();
+    assert_eq!(of_a.len(), 2);
+    assert!(of_a.contains(&Some(peer("2.2.2.2:2"))));
+    let gone = second.id();
+    drop((first, second));
+    assert!(!hub.describe(gone, peer("3.3.3.3:3")));
+    assert!(hub.all_subscribers().is_empty());
 }

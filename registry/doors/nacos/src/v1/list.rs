@@ -4,7 +4,7 @@
 //! hosts that are rendered for him. Protection thresholds belong to services that were made by the service API and
 //! apply after the filters; a service that came with its instances has none, as in Nacos.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use beatrix_core::catalog::View;
 use beatrix_core::model::{Cluster, ServiceRef, Wall};
@@ -17,17 +17,32 @@ use crate::hosts::{Hosts, string};
 use crate::params::{Param, Params};
 use crate::reply;
 use crate::service::{Service, grouped_name};
+use crate::udp::{Pusher, Wish};
 
 use super::error::TextError;
 
 /// How long a client shall wait until it asks again. Nacos 2.x: always this.
 const CACHE_MILLIS: u32 = 10_000;
 
-pub(super) async fn list(State(registry): State<Registry>, request: Request) -> Result<Response, TextError> {
+/// Around what the hosts stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// The answer to a request.
+    Listed,
+    /// What is pushed. Nacos: without `groupName`.
+    Pushed,
+}
+
+pub(super) async fn list(
+    registry: Registry,
+    pusher: Option<Pusher>,
+    request: Request,
+) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
     let service = Service::of(&params)?;
     let clusters = params.get(Param::Clusters)?.unwrap_or_default();
     let healthy_only = params.is_true(Param::HealthyOnly, false)?;
+    let wish = Wish::of(&params)?;
     // Nacos: a blank part names no cluster, and is no mistake.
     for cluster in clusters.split(',').filter(|cluster| !cluster.trim().is_empty()) {
         Cluster::check(cluster).map_err(|invalid| invalid.in_field(Param::Clusters.as_str()))?;
@@ -35,12 +50,7 @@ pub(super) async fn list(State(registry): State<Registry>, request: Request) -> 
     let pieces = match registry.view(service.borrowed()) {
         Some(view) => {
             known(view.complete)?;
-            let hosts = Hosts::new(&view.key, registry.config().timings);
-            if clusters.is_empty() && !healthy_only {
-                hosts.all(&view)
-            } else {
-                vec![filtered(&hosts, &view, &clusters, healthy_only)]
-            }
+            hosts(&registry, &view, &clusters, healthy_only)
         }
         None => {
             service.key()?;
@@ -48,17 +58,32 @@ pub(super) async fn list(State(registry): State<Registry>, request: Request) -> 
             Vec::new()
         }
     };
-    Ok(reply::json(frames::body(around(
+    let json = around(
         service.borrowed(),
+        Frame::Listed,
         &clusters,
         pieces,
         registry.wall(),
-    ))))
+    );
+    if let (Some(pusher), Some(wish)) = (pusher, wish) {
+        wish.subscribe(&pusher, request.headers(), service.borrowed(), &clusters);
+    }
+    Ok(reply::json(frames::body(json)))
 }
 
 /// An incomplete list is never served as the truth: clients take an empty one at its word.
 fn known(complete: bool) -> Result<(), Error> {
     if complete { Ok(()) } else { Err(Error::Warming) }
+}
+
+/// The hosts of a list, in pieces that together are the members of a JSON array. What is pushed is made by it as well.
+pub(crate) fn hosts(registry: &Registry, view: &View, clusters: &str, healthy_only: bool) -> Vec<Bytes> {
+    let hosts = Hosts::new(&view.key, registry.config().timings);
+    if clusters.is_empty() && !healthy_only {
+        hosts.all(view)
+    } else {
+        vec![filtered(&hosts, view, clusters, healthy_only)]
+    }
 }
 
 fn filtered(hosts: &Hosts<'_>, view: &View, clusters: &str, healthy_only: bool) -> Bytes {
@@ -71,12 +96,20 @@ fn filtered(hosts: &Hosts<'_>, view: &View, clusters: &str, healthy_only: bool) 
 
 /// Puts what is of the request around the hosts. Nacos: `clusters` is echoed as it came, since clients find their
 /// cache by it.
-fn around(service: ServiceRef<'_>, clusters: &str, hosts: Vec<Bytes>, now: Wall) -> Vec<Bytes> {
+pub(crate) fn around(
+    service: ServiceRef<'_>,
+    frame: Frame,
+    clusters: &str,
+    hosts: Vec<Bytes>,
+    now: Wall,
+) -> Vec<Bytes> {
     let mut head = Vec::with_capacity(256);
     head.extend_from_slice(b"{\"name\":");
     string(&mut head, &grouped_name(service));
-    head.extend_from_slice(b",\"groupName\":");
-    string(&mut head, service.group);
+    if frame == Frame::Listed {
+        head.extend_from_slice(b",\"groupName\":");
+        string(&mut head, service.group);
+    }
     head.extend_from_slice(b",\"clusters\":");
     string(&mut head, clusters);
     head.extend_from_slice(format!(",\"cacheMillis\":{CACHE_MILLIS},\"hosts\":[").as_bytes());
@@ -108,7 +141,8 @@ mod tests {
             group: "g",
             name: "a\"b\\",
         };
-        let json = around(service, "c\u{1}\"", vec![Bytes::from_static(b"{}")], Wall(7)).concat();
+        let hosts = vec![Bytes::from_static(b"{}")];
+        let json = around(service, Frame::Listed, "c\u{1}\"", hosts, Wall(7)).concat();
         let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
         assert_eq!(json["name"], "g@@a\"b\\");
         assert_eq!(json["clusters"], "c\u{1}\"");

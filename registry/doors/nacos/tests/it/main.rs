@@ -11,4 +11,5 @@ mod list;
 mod property;
 mod register;
 mod server;
+mod udp;
 mod update;

@@ -1,0 +1,58 @@
+//! UDP push, for the clients of Nacos 1.x: who asks for a list with a `udpPort` is told of changes by datagram.
+//!
+//! It stands behind the same hub as every other push: one subscription for each service and target, and the first
+//! change of a quiet service is on its way at once (Nacos 2.x: after 500 ms). Push is only the fast way: clients poll
+//! every ten seconds all the same, so whatever is not pushed is late, not lost.
+//!
+//! - `agent`, `target`, `request`: which clients qualify, where datagrams may go, and what a list request says of it.
+//! - `leases`: who is to be told of what, and until when. `book`: what is not acknowledged yet. Neither knows a clock
+//!   or a socket.
+//! - `payloads`, `packet`: what is sent, rendered once for all who are to be told the same. `ack`: what comes back.
+//! - `pusher`: the handle. `driver`: the one task behind it. `ready`: how the hub tells it who has news.
+//!   `sockets`: the only place that touches the network.
+//!
+//! # What it costs, and whom
+//!
+//! A datagram goes where the request says, not to where it came from, and nothing proves that somebody listens there:
+//! a list request can make the registry send to others. Every bound on that is here:
+//!
+//! - one datagram for a new (service, target), and one resend if it is not acknowledged; a repeated request sends
+//!   nothing and only prolongs the lease;
+//! - one for each change of the service after it, merged to at most 20 a second, until 30 s after the last request;
+//! - of those not acknowledged only the newest is sent again, once;
+//! - [`UDP_SUBSCRIPTIONS_MAX`] subscriptions in all, half of what the hub takes, so that they cannot crowd out others;
+//! - never to port 0, to unspecified, multicast or broadcast addresses. The broadcast address of a subnet cannot be
+//!   told from another one; the system refuses it, since the sockets do not ask to broadcast.
+//!
+//! What remains is that somebody who reaches the HTTP port can have small JSON sent to addresses that the registry
+//! reaches and he does not. The sockets are bound to the address that HTTP is bound to; on loopback, which is the
+//! default, nothing leaves the machine.
+//!
+//! # Differences from Nacos
+//!
+//! - A change of a quiet service is pushed at once, those of the next 50 ms in one more datagram: three that follow one
+//!   another within 200 ms come in fewer or as many datagrams, the last of which holds all three. Nacos waits for
+//!   500 ms and sends one.
+//! - A newer datagram supersedes one that is not acknowledged: what is sent again is never out of date.
+//! - Datagrams that carry the same for the same reason have the same `lastRefTime`. It stays below 2^53: Node reads it
+//!   as a floating-point number.
+//! - `clientIP` must be an address; Nacos also resolves names.
+//!
+//! [`UDP_SUBSCRIPTIONS_MAX`]: crate::limits::UDP_SUBSCRIPTIONS_MAX
+
+mod ack;
+mod agent;
+mod book;
+mod driver;
+mod leases;
+mod packet;
+mod payloads;
+mod pusher;
+mod ready;
+mod request;
+mod sockets;
+mod target;
+
+pub use pusher::{Counts, Pusher};
+pub(crate) use request::Wish;
+pub use sockets::{Datagrams, Sockets};

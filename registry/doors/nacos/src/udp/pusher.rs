@@ -1,0 +1,164 @@
+//! The handle: list requests subscribe by it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use beatrix_engine::Registry;
+use beatrix_engine::hub::Subscribe;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::book::Book;
+use super::driver::Driver;
+use super::leases::{Leases, Renewed, Told};
+use super::ready::Ready;
+use super::sockets::Datagrams;
+use crate::limits::UDP_SUBSCRIPTIONS_MAX;
+
+/// Pushes changes to the clients of Nacos 1.x. A clone is the same pusher.
+#[derive(Debug, Clone)]
+pub struct Pusher(Arc<Shared>);
+
+/// What list requests and the one task behind them share. Locks: the leases', and under it the hub's; the book's and
+/// that of the news alone.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) registry: Registry,
+    pub(super) leases: Mutex<Leases>,
+    pub(super) book: Mutex<Book>,
+    pub(super) ready: Arc<Ready>,
+    pub(super) counters: Counters,
+}
+
+/// What the pusher counts while it runs.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) sent: AtomicU64,
+    pub(super) resent: AtomicU64,
+    pub(super) acknowledged: AtomicU64,
+    pub(super) given_up: AtomicU64,
+    pub(super) too_large: AtomicU64,
+    pub(super) failed: AtomicU64,
+    pub(super) refused: AtomicU64,
+}
+
+/// What the pusher has done since it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Subscriptions that there are now.
+    pub subscriptions: usize,
+    /// Datagrams that were sent, for the first time each.
+    pub sent: u64,
+    /// Datagrams that were sent again, since nobody acknowledged them in time.
+    pub resent: u64,
+    /// Datagrams that were acknowledged.
+    pub acknowledged: u64,
+    /// Datagrams that were sent twice and never acknowledged.
+    pub given_up: u64,
+    /// Datagrams that were not sent, since they would have been too large.
+    pub too_large: u64,
+    /// Attempts to send that the system refused.
+    pub failed: u64,
+    /// Subscriptions that were refused, since there are too many.
+    pub refused: u64,
+}
+
+/// Counts one more.
+pub(super) fn count(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
+
+impl Pusher {
+    /// A pusher, and what it does all the time: to be run as one task. That ends when the registry has stopped and the
+    /// last changes are sent.
+    pub fn new<D: Datagrams>(
+        registry: Registry,
+        datagrams: D,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let shared = Arc::new(Shared {
+            registry,
+            leases: Mutex::default(),
+            book: Mutex::default(),
+            ready: Arc::default(),
+            counters: Counters::default(),
+        });
+        let driver = Driver::new(Arc::clone(&shared), datagrams);
+        (Self(shared), driver.run())
+    }
+
+    /// Subscribes, or prolongs the subscription. A new one is told the whole at once.
+    ///
+    /// That there are too many is no error: the client polls on.
+    pub(super) fn subscribe(&self, told: Told) {
+        let Shared {
+            registry,
+            leases,
+            ready,
+            counters,
+            ..
+        } = &*self.0;
+        // Held until the subscription stands: two requests at once make one.
+        let mut leases = leases.lock();
+        match leases.renew(&told, Instant::now()) {
+            Some(Renewed::Same) => return,
+            Some(Renewed::Changed(id)) => {
+                registry.hub().describe(id, told.peer);
+                return;
+            }
+            None => {}
+        }
+        let wish = Subscribe {
+            services: vec![told.service.clone()],
+            name: format!("udp {}", told.target),
+            // It does acknowledge, but a drain must not wait for datagrams that nobody may ever have received.
+            acks: false,
+            since: None,
+            peer: Some(Arc::clone(&told.peer)),
+        };
+        let subscription = if leases.len() < UDP_SUBSCRIPTIONS_MAX {
+            registry.hub().subscribe(wish).ok()
+        } else {
+            None
+        };
+        match subscription {
+            Some(subscription) => {
+                leases.begin(subscription.id(), told, Instant::now());
+                drop(leases);
+                ready.arrived(subscription);
+            }
+            None => {
+                drop(leases);
+                if counters.refused.fetch_add(1, Ordering::Relaxed) == 0 {
+                    tracing::warn!(
+                        "too many subscriptions for UDP push; those beyond learn of changes when they poll"
+                    );
+                }
+            }
+        }
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters {
+            sent,
+            resent,
+            acknowledged,
+            given_up,
+            too_large,
+            failed,
+            refused,
+        } = &self.0.counters;
+        Counts {
+            subscriptions: self.0.leases.lock().len(),
+            sent: read(sent),
+            resent: read(resent),
+            acknowledged: read(acknowledged),
+            given_up: read(given_up),
+            too_large: read(too_large),
+            failed: read(failed),
+            refused: read(refused),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! How the hub tells the one task which of its subscriptions have news.
+//!
+//! A task for each subscription would do the same with a timer and a stack frame for each; here one wake is a number
+//! in a list.
+
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use beatrix_engine::hub::Subscription;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// Whom to look at.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// New subscriptions.
+    pub(super) arrived: Vec<Subscription>,
+    /// Subscriptions that have news: each at most once, since a waker wakes once.
+    pub(super) woken: Vec<u64>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Ready {
+    news: Mutex<News>,
+    there_is: Notify,
+}
+
+/// The waker of one subscription.
+struct Waking {
+    id: u64,
+    ready: Arc<Ready>,
+}
+
+impl Wake for Waking {
+    fn wake(self: Arc<Self>) {
+        self.ready.news.lock().woken.push(self.id);
+        self.ready.there_is.notify_one();
+    }
+}
+
+impl Ready {
+    pub(super) fn waker(self: &Arc<Self>, id: u64) -> Waker {
+        Waker::from(Arc::new(Waking {
+            id,
+            ready: Arc::clone(self),
+        }))
+    }
+
+    pub(super) fn arrived(&self, subscription: Subscription) {
+        self.news.lock().arrived.push(subscription);
+        self.there_is.notify_one();
+    }
+
+    pub(super) fn take(&self) -> News {
+        std::mem::take(&mut *self.news.lock())
+    }
+
+    /// Resolves when there is news that was not taken.
+    pub(super) async fn wait(&self) {
+        self.there_is.notified().await;
+    }
+}
