@@ -1,9 +1,12 @@
 //! A subscriber as the Nacos clients of the 1.x line are: it names a UDP port when it asks for a list, and hears of
 //! changes there.
 
+use std::borrow::Cow;
+use std::io::Read;
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail, ensure};
+use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::net::UdpSocket;
@@ -16,6 +19,8 @@ use crate::nacos::Host;
 pub const AGENT: &str = "Nacos-Java-Client:v1.4.7";
 /// The most that a datagram can carry.
 const DATAGRAM_MAX: usize = 65_535;
+/// The most that a packet may come to.
+const PACKET_MAX: u64 = 16 * 1024 * 1024;
 /// What a compressed datagram starts with.
 const GZIP: [u8; 2] = [0x1F, 0x8B];
 
@@ -86,16 +91,12 @@ impl Subscriber {
     ///
     /// # Errors
     ///
-    /// When it is not a push, or compressed: small ones are not, and nothing here takes them apart.
+    /// When it is not a push.
     pub async fn push(&mut self) -> anyhow::Result<Push> {
         let (length, from) = self.socket.recv_from(&mut self.buffer).await?;
         let at = Instant::now();
-        let bytes = &self.buffer[..length];
-        ensure!(
-            !bytes.starts_with(&GZIP),
-            "a compressed datagram of {length} bytes"
-        );
-        let push = read(bytes, at).with_context(|| String::from_utf8_lossy(bytes).into_owned())?;
+        let bytes = plain(&self.buffer[..length])?;
+        let push = read(&bytes, at).with_context(|| String::from_utf8_lossy(&bytes).into_owned())?;
         let ack = format!(
             "{{\"type\":\"push-ack\",\"lastRefTime\":\"{}\",\"data\":\"\"}}",
             push.id
@@ -103,6 +104,19 @@ impl Subscriber {
         self.socket.try_send_to(ack.as_bytes(), from)?;
         Ok(push)
     }
+}
+
+/// The packet as it was before it was compressed, if it was: large ones are.
+fn plain(datagram: &[u8]) -> anyhow::Result<Cow<'_, [u8]>> {
+    if !datagram.starts_with(&GZIP) {
+        return Ok(datagram.into());
+    }
+    let mut plain = Vec::new();
+    GzDecoder::new(datagram)
+        .take(PACKET_MAX)
+        .read_to_end(&mut plain)
+        .context("a datagram that only looks compressed")?;
+    Ok(plain.into())
 }
 
 fn read(bytes: &[u8], at: Instant) -> anyhow::Result<Push> {

@@ -1,7 +1,8 @@
 //! Nacos clients that people already run keep working: each of them registers, lives by its own beats, lists, selects,
 //! hears of changes, says goodbye, and outlives a restart of the registry. They are real and unmodified.
 //!
-//! The times are shortened by `preserved.*` metadata as far as the client can follow.
+//! The times are shortened by `preserved.*` metadata as far as the client can follow. Who takes pushes over UDP has to
+//! get them.
 
 use std::time::Duration;
 
@@ -17,16 +18,18 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 const SERVICE: &str = "orders";
-/// Somebody else in the service. Nobody listens there.
+/// Others in the service, one before and one after the restart. Nobody listens there.
 const OTHER: (&str, u16) = ("10.9.8.7", 80);
+const LATER: (&str, u16) = ("10.9.8.6", 80);
 /// How long a client may take to poll, beat or try again: the slowest polls every ten seconds.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// The times that a client can live with, in milliseconds.
-struct Times {
+/// What a client can do: the times that it can live with, in milliseconds, and whether it takes pushes over UDP.
+struct Kind {
     interval: u64,
     timeout: u64,
     delete: u64,
+    pushed: bool,
 }
 
 /// A client that has registered, seen from outside.
@@ -37,18 +40,18 @@ struct Scene {
     client: Process,
     /// Its instance as `address:port`.
     instance: String,
-    times: Times,
+    kind: Kind,
 }
 
 impl Scene {
-    async fn set(client: &Client, port: u16, times: Times) -> anyhow::Result<Self> {
+    async fn set(client: &Client, port: u16, kind: Kind) -> anyhow::Result<Self> {
         let registry = Registry::start().await?;
         let recorder = Recorder::start(registry.addr()).await?;
         let metadata = json!({
             "zone": "a",
-            "preserved.heart.beat.interval": times.interval.to_string(),
-            "preserved.heart.beat.timeout": times.timeout.to_string(),
-            "preserved.ip.delete.timeout": times.delete.to_string(),
+            "preserved.heart.beat.interval": kind.interval.to_string(),
+            "preserved.heart.beat.timeout": kind.timeout.to_string(),
+            "preserved.ip.delete.timeout": kind.delete.to_string(),
         });
         let client = Process::spawn(client.command().args([
             format!("--server={}", recorder.addr()),
@@ -56,7 +59,7 @@ impl Scene {
             "--ip=127.0.0.1".to_owned(),
             format!("--port={port}"),
             format!("--metadata={metadata}"),
-            format!("--beat-interval-ms={}", times.interval),
+            format!("--beat-interval-ms={}", kind.interval),
             "--watch".to_owned(),
         ]))?;
         let scene = Self {
@@ -64,7 +67,7 @@ impl Scene {
             recorder,
             client,
             instance: format!("127.0.0.1:{port}"),
-            times,
+            kind,
         };
         scene.says("it has registered", |line| line == "registered").await;
         scene.is_registered().await;
@@ -111,7 +114,7 @@ impl Scene {
         })
         .await;
         self.is_registered().await;
-        let end = Instant::now() + Duration::from_millis(self.times.delete + 1_000);
+        let end = Instant::now() + Duration::from_millis(self.kind.delete + 1_000);
         while Instant::now() < end {
             let list = nacos::list(self.registry.addr(), SERVICE).await?;
             let mine: Vec<_> = list
@@ -136,6 +139,9 @@ impl Scene {
         let other = format!("{ip}:{port}");
         let addr = self.registry.addr();
         nacos::register_with(addr, SERVICE, ip, port, &format!("healthy=false&{LONG_LIVED}")).await?;
+        if self.kind.pushed {
+            self.shows("pushed", &other, "unhealthy").await;
+        }
         self.shows("heard", &other, "unhealthy").await;
         self.shows("listed", &other, "unhealthy").await;
         let selected = self.latest("selected");
@@ -152,7 +158,15 @@ impl Scene {
         assert!(self.registry.native().view(SERVICE).await?.is_none());
         self.recorder.hand_on_to(self.registry.addr());
         self.is_registered().await;
-        Ok(())
+
+        let (ip, port) = LATER;
+        nacos::register_with(self.registry.addr(), SERVICE, ip, port, LONG_LIVED).await?;
+        let later = format!("{ip}:{port}");
+        self.shows("selected", &later, "healthy").await;
+        if self.kind.pushed {
+            self.shows("pushed", &later, "healthy").await;
+        }
+        nacos::deregister(self.registry.addr(), SERVICE, ip, port).await
     }
 
     /// Lets it say goodbye, and checks that this is why it is gone.
@@ -183,12 +197,13 @@ async fn the_client_of_pypi_lives_its_whole_life() -> anyhow::Result<()> {
     let Some(client) = programs::python_client() else {
         return Ok(());
     };
-    let times = Times {
+    let kind = Kind {
         interval: 300,
         timeout: 2_000,
         delete: 3_000,
+        pushed: false,
     };
-    Scene::set(&client, 18_091, times).await?.whole_life().await
+    Scene::set(&client, 18_091, kind).await?.whole_life().await
 }
 
 #[tokio::test]
@@ -198,12 +213,13 @@ async fn the_client_of_npm_lives_its_whole_life() -> anyhow::Result<()> {
     };
     // It beats as often as the registry says, but first ten seconds after its start: until then it may be gone, and
     // its full beat brings it back.
-    let times = Times {
+    let kind = Kind {
         interval: 300,
         timeout: 2_000,
         delete: 3_000,
+        pushed: true,
     };
-    Scene::set(&client, 18_092, times).await?.whole_life().await
+    Scene::set(&client, 18_092, kind).await?.whole_life().await
 }
 
 #[tokio::test]
@@ -211,11 +227,13 @@ async fn the_client_of_crates_io_lives_its_whole_life() -> anyhow::Result<()> {
     let Some(client) = programs::rust_client() else {
         return Ok(());
     };
-    // Every five to six seconds, whatever it is told.
-    let times = Times {
+    // Every five to six seconds, whatever it is told. It opens a UDP socket as well, and names it, but not itself: its
+    // agent is none that Nacos pushes to.
+    let kind = Kind {
         interval: 5_000,
         timeout: 9_000,
         delete: 11_000,
+        pushed: false,
     };
-    Scene::set(&client, 18_093, times).await?.whole_life().await
+    Scene::set(&client, 18_093, kind).await?.whole_life().await
 }

@@ -53,6 +53,32 @@ async fn a_subscriber_over_udp_hears_of_each_change_in_order() -> anyhow::Result
     Ok(())
 }
 
+#[tokio::test]
+async fn a_service_too_large_for_a_small_datagram_comes_whole() -> anyhow::Result<()> {
+    const INSTANCES: u16 = 20;
+    let registry = Registry::start().await?;
+    let mut subscriber = Subscriber::bind(registry.addr()).await?;
+    subscriber.subscribe(SERVICE).await?;
+    for port in 1..=INSTANCES {
+        nacos::register(registry.addr(), SERVICE, "10.0.0.1", port).await?;
+    }
+    loop {
+        let push = timeout(SOON, subscriber.push())
+            .await
+            .context("not all were pushed")??;
+        let ports: Vec<_> = push.hosts.iter().map(|it| it.port).collect();
+        // What was registered in order is never told with a gap.
+        assert_eq!(
+            ports,
+            (1..=INSTANCES).take(ports.len()).collect::<Vec<_>>(),
+            "{push:?}"
+        );
+        if ports.len() == usize::from(INSTANCES) {
+            return Ok(());
+        }
+    }
+}
+
 fn told_version(host: &Host) -> anyhow::Result<u64> {
     Ok(host.metadata.get("version").context("no version")?.parse()?)
 }

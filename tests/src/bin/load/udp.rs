@@ -16,7 +16,8 @@ use crate::target::{Api, Target};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often the subscriber asks again, as clients do, so that it is not forgotten.
 const AGAIN_EVERY: Duration = Duration::from_secs(5);
-/// One instance, so that a datagram is small.
+/// One instance in a service of its own, beyond those of all other loads.
+const INSTANCE: u64 = 5_000_000;
 const FLEET: Fleet = Fleet {
     instances: 1,
     per_service: 1,
@@ -42,7 +43,7 @@ impl Udp {
             changes,
             every_ms,
         } = self;
-        let service = FLEET.service(0);
+        let service = FLEET.service(INSTANCE);
         let mut connection = Connection::open(target.addr).await?;
         change(&mut connection, 0).await?;
         let mut subscriber = Subscriber::bind(target.addr).await?;
@@ -60,7 +61,7 @@ impl Udp {
             }
             let sent = Instant::now();
             change(&mut connection, turn).await?;
-            let version = FLEET.version(0, turn);
+            let version = FLEET.version(INSTANCE, turn);
             let heard = async {
                 loop {
                     let push = subscriber.push().await?;
@@ -86,7 +87,7 @@ impl Udp {
 }
 
 async fn change(connection: &mut Connection, turn: u64) -> anyhow::Result<()> {
-    let request = FLEET.registration_again(Api::Nacos, 0, turn, Times::LONG);
+    let request = FLEET.registration_again(Api::Nacos, INSTANCE, turn, Times::LONG);
     let answer = connection.exchange(&request).await?;
     ensure!(
         registered(Api::Nacos, &answer),
