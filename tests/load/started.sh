@@ -14,6 +14,18 @@ stop_all() {
 }
 trap stop_all EXIT
 
+# stop PID: ends one of those that were started.
+stop() {
+  local pid left=()
+  kill "$1" 2>/dev/null || true
+  wait "$1" 2>/dev/null || true
+  # Its number may soon be somebody else's.
+  for pid in "${started[@]}"; do
+    [ "$pid" = "$1" ] || left+=("$pid")
+  done
+  started=("${left[@]}")
+}
+
 cargo build --release --locked --quiet -p beatrix -p beatrix-tests
 bin="$(realpath "${CARGO_TARGET_DIR:-target}/release")"
 
@@ -54,5 +66,8 @@ value() { tr ' ' '\n' | sed -n "s/^$1=//p"; }
 
 # median: the median of the numbers on standard input, a line each.
 median() { sort -g | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }
+
+# ratio_of_medians FILE FILE: of the numbers in two files of the scratch folder.
+ratio_of_medians() { ratio "$(median <"$scratch/$1")" "$(median <"$scratch/$2")"; }
 
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f\n", a / b }'; }

@@ -9,6 +9,7 @@
 //! - [`http1`]: a small HTTP/1.1 client that can also say what no decent client would.
 //! - [`native`], [`nacos`]: the two APIs as short calls.
 //! - [`sse`]: a raw Server-Sent Events reader that notes when each event arrived.
+//! - [`udp`]: a subscriber over UDP, as the older Nacos clients are.
 //! - [`recorder`]: a relay in front of the registry that notes when each beat passed.
 //! - [`eventually`]: waiting for a condition with a deadline.
 //! - [`proc_fs`]: memory and CPU of a process as the kernel counts them.
@@ -25,3 +26,4 @@ pub mod programs;
 pub mod recorder;
 pub mod registry;
 pub mod sse;
+pub mod udp;

@@ -1,5 +1,6 @@
 //! The Nacos v1 API as short calls, with nothing but what its clients know.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::ensure;
@@ -25,6 +26,9 @@ pub struct Host {
     pub port: u16,
     /// Its health as Nacos shows it.
     pub healthy: bool,
+    /// Its metadata.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// The answer to a beat.
@@ -45,7 +49,22 @@ pub struct Beat {
 ///
 /// When the answer is anything but `ok`.
 pub async fn register(addr: SocketAddr, service: &str, ip: &str, port: u16) -> anyhow::Result<()> {
-    let form = format!("serviceName={service}&ip={ip}&port={port}");
+    register_with(addr, service, ip, port, "").await
+}
+
+/// Registers an instance with more parameters, given as a form.
+///
+/// # Errors
+///
+/// As [`register`].
+pub async fn register_with(
+    addr: SocketAddr,
+    service: &str,
+    ip: &str,
+    port: u16,
+    more: &str,
+) -> anyhow::Result<()> {
+    let form = format!("serviceName={service}&ip={ip}&port={port}&{more}");
     let answer = http1::send(addr, Request::new("POST", "/nacos/v1/ns/instance").form(form)).await?;
     ensure!(is_ok(&answer), "refused: {} {}", answer.status(), answer.text());
     Ok(())

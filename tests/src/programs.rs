@@ -1,6 +1,7 @@
 //! Where the programs under test and the peers' clients are, and what happens when one is missing.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Context;
 
@@ -21,13 +22,21 @@ pub fn built(name: &str) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("`{name}` is not built: run `cargo build --workspace --bins --examples`"))
 }
 
-/// A client of another project, run by the interpreter that runs it here.
+/// A client of another project, driven by a program of ours. What the drivers take and print: `clients/README.md`.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// The interpreter.
-    pub interpreter: PathBuf,
-    /// Our script that drives the client.
-    pub script: PathBuf,
+    program: PathBuf,
+    script: Option<PathBuf>,
+}
+
+impl Client {
+    /// The command that starts the driver, without its flags.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.script);
+        command
+    }
 }
 
 /// The PyPI package `nacos-sdk-python` in its HTTP generation, or `None` where the test has to be left out.
@@ -37,11 +46,11 @@ pub struct Client {
 /// When it is missing and `CI` is `true`.
 #[must_use]
 pub fn python_client() -> Option<Client> {
-    let interpreter = here().join(".env/bin/python");
-    let found = interpreter.is_file();
+    let program = here().join(".env/bin/python");
+    let found = program.is_file();
     let client = Client {
-        interpreter,
-        script: here().join("clients/nacos_python.py"),
+        program,
+        script: Some(here().join("clients/nacos_python.py")),
     };
     or_left_out(client, found, "the Python client nacos-sdk-python")
 }
@@ -55,10 +64,26 @@ pub fn python_client() -> Option<Client> {
 pub fn node_client() -> Option<Client> {
     let found = here().join("node_modules/nacos/package.json").is_file();
     let client = Client {
-        interpreter: PathBuf::from("node"),
-        script: here().join("clients/nacos_node.js"),
+        program: PathBuf::from("node"),
+        script: Some(here().join("clients/nacos_node.js")),
     };
     or_left_out(client, found, "the Node.js client nacos")
+}
+
+/// The crate `nacos_rust_client` in its HTTP mode, or `None` where the test has to be left out.
+///
+/// # Panics
+///
+/// When it is missing and `CI` is `true`.
+#[must_use]
+pub fn rust_client() -> Option<Client> {
+    let program = here().join("clients/rust/target/debug/nacos-rust");
+    let found = program.is_file();
+    let client = Client {
+        program,
+        script: None,
+    };
+    or_left_out(client, found, "the Rust client nacos_rust_client")
 }
 
 fn here() -> &'static Path {

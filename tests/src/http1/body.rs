@@ -56,6 +56,16 @@ impl Framing {
         matches!(self.0, State::UntilClose | State::Done)
     }
 
+    /// How many bytes are still to come, where that is known.
+    #[must_use]
+    pub fn known_length(self) -> Option<usize> {
+        match self.0 {
+            State::Length(length) => Some(length),
+            State::Done => Some(0),
+            _ => None,
+        }
+    }
+
     /// Takes the next piece of the body out of `buffer`.
     ///
     /// # Errors

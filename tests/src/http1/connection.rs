@@ -16,6 +16,9 @@ const READ_BYTES: usize = 16 * 1024;
 /// A head longer than this is no answer of a registry.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
+/// A body up to this length is read into one piece of memory; of a longer one nobody should have to make room at once.
+const WHOLE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// A connection to an address of this machine.
 #[derive(Debug)]
 pub struct Connection {
@@ -167,6 +170,16 @@ impl Connection {
     }
 
     async fn read_body(&mut self, mut framing: Framing) -> io::Result<Bytes> {
+        // A large answer is not copied: whoever measures a server must cost less than it does.
+        if let Some(length) = framing.known_length().filter(|it| *it <= WHOLE_BYTES_MAX) {
+            while self.buffer.len() < length {
+                self.buffer.reserve(length - self.buffer.len());
+                if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            return Ok(self.buffer.split_to(length).freeze());
+        }
         let Some(first) = self.read_piece(&mut framing).await? else {
             return Ok(Bytes::new());
         };

@@ -142,20 +142,16 @@ impl Scene {
         })
     }
 
-    /// Starts a Nacos client of another project; `arguments` are made from the address that it is to talk to.
-    async fn nacos_provider(
-        &self,
-        client: &Client,
-        port: u16,
-        arguments: impl FnOnce(String, String) -> Vec<String>,
-    ) -> anyhow::Result<Provider> {
+    /// Starts a Nacos client of another project.
+    async fn nacos_provider(&self, client: &Client, port: u16) -> anyhow::Result<Provider> {
         let recorder = Recorder::start(self.registry.addr()).await?;
-        let arguments = arguments(recorder.addr().to_string(), port.to_string());
-        let process = Process::spawn(
-            Command::new(&client.interpreter)
-                .arg(&client.script)
-                .args(arguments),
-        )?;
+        let process = Process::spawn(client.command().args([
+            format!("--server={}", recorder.addr()),
+            format!("--service={SERVICE}"),
+            "--ip=127.0.0.1".to_owned(),
+            format!("--port={port}"),
+            format!("--beat-interval-ms={}", self.times.beat_interval.as_millis()),
+        ]))?;
         process
             .line("the client has registered", SOON, |line| {
                 (line.text == "registered").then_some(())
@@ -288,19 +284,8 @@ async fn the_silent_are_unhealthy_and_then_gone_and_everyone_is_told() -> anyhow
         return Ok(());
     };
     let mut scene = Scene::set().await?;
-    let beat_ms = scene.times.beat_interval.as_millis();
     let example = scene.example_provider().await?;
-    let nacos = scene
-        .nacos_provider(&python, 18_081, |server, port| {
-            vec![
-                format!("--server={server}"),
-                format!("--service={SERVICE}"),
-                "--ip=127.0.0.1".to_owned(),
-                format!("--port={port}"),
-                format!("--beat-interval-ms={beat_ms}"),
-            ]
-        })
-        .await?;
+    let nacos = scene.nacos_provider(&python, 18_081).await?;
     scene.both_apis_show(&[&example.instance, &nacos.instance]).await;
 
     let survivor = example.instance.clone();
@@ -318,11 +303,7 @@ async fn the_client_of_npm_is_kept_alive_by_its_own_beats() -> anyhow::Result<()
         return Ok(());
     };
     let mut scene = Scene::set().await?;
-    let provider = scene
-        .nacos_provider(&node, 18_082, |server, port| {
-            vec![server, SERVICE.to_owned(), "127.0.0.1".to_owned(), port]
-        })
-        .await?;
+    let provider = scene.nacos_provider(&node, 18_082).await?;
     // This client sends its first beat only ten seconds after its start. With short times the instance is gone by
     // then; its full beat brings it back, as Nacos has it.
     provider.beats(2, scene.times.deadline()).await;

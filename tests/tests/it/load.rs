@@ -44,9 +44,15 @@ async fn every_load_runs_against_a_registry() -> anyhow::Result<()> {
             format!("nacos-beat {target} {few} --parameters query"),
             "requests",
         ),
+        (format!("nacos-beat {target} {few} --form full"), "requests"),
         (format!("native-beat {target} {few} --leases 10"), "requests"),
         (format!("list {target} {few} --api nacos"), "requests"),
         (format!("list {target} {few} --api native"), "requests"),
+        (format!("list {target} {few} --writes-percent 10"), "requests"),
+        (
+            format!("list {target} {few} --writes-percent 10 --writes other"),
+            "requests",
+        ),
     ] {
         let report = run(&load).await?;
         assert_eq!(
@@ -65,6 +71,8 @@ async fn every_load_runs_against_a_registry() -> anyhow::Result<()> {
     }
     let report = run(&format!("fan-out {target} --subscribers 20 --changes 3")).await?;
     assert_eq!(value(&report, "events"), 60, "{report}");
+    let report = run(&format!("udp {target} --changes 3 --every-ms 10")).await?;
+    assert_eq!(value(&report, "changes"), 3, "{report}");
     let hold = format!("hold {target} --instances 20 --settle-seconds 0 --idle-seconds 1");
     assert_eq!(value(&run(&hold).await?, "instances"), 20);
     Ok(())
@@ -86,14 +94,50 @@ async fn many_who_fall_silent_together_are_all_found_out() -> anyhow::Result<()>
     Ok(())
 }
 
+/// What a beat or a list has to be is looked at while the load runs: a wrong answer is not a fast one.
 #[tokio::test]
-async fn the_bare_handlers_take_the_same_load() -> anyhow::Result<()> {
-    let bare = load("bare --event-bytes 300")?;
+async fn an_answer_that_is_not_a_list_ends_the_load() -> anyhow::Result<()> {
+    let (_bare, addr) = bare("bare").await?;
+    let mut process = load(&format!("list --addr {addr} --connections 4 --requests 100"))?;
+    assert!(!process.end(SOON).await.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_bare_handler_answers_the_list_that_a_registry_gave() -> anyhow::Result<()> {
+    let registry = Registry::start().await?;
+    let kept = registry.folder().join("list");
+    let fleet = "--instances 10 --per-service 10 --connections 4";
+    let (addr, kept) = (registry.addr(), kept.display());
+    run(&format!("list --addr {addr} {fleet} --requests 1 --keep {kept}")).await?;
+    let (_bare, addr) = bare(&format!("bare --list {kept}")).await?;
+    // It takes registrations as well, and a closer look at its list finds what the registry had.
+    let report = run(&format!(
+        "list --addr {addr} {fleet} --requests 100 --writes-percent 10"
+    ))
+    .await?;
+    assert_eq!(
+        (value(&report, "requests"), value(&report, "refused")),
+        (100, 0),
+        "{report}"
+    );
+    Ok(())
+}
+
+/// Starts bare handlers; gives where they listen.
+async fn bare(arguments: &str) -> anyhow::Result<(Process, String)> {
+    let bare = load(arguments)?;
     let addr = bare
         .line("where it listens", SOON, |line| {
             Some(line.text.strip_prefix("listening ")?.to_owned())
         })
         .await;
+    Ok((bare, addr))
+}
+
+#[tokio::test]
+async fn the_bare_handlers_take_the_same_load() -> anyhow::Result<()> {
+    let (_bare, addr) = bare("bare --event-bytes 300").await?;
     let report = run(&format!(
         "nacos-beat --addr {addr} --connections 4 --requests 100"
     ))

@@ -3,6 +3,7 @@
 //! Every test has a registry of its own on a free port. The programs are not built here: `tests/run` does that.
 
 mod bad_input;
+mod clients;
 mod config;
 mod drain;
 mod expiry;
@@ -11,3 +12,4 @@ mod push;
 mod slow_subscriber;
 mod stall;
 mod stop;
+mod udp;

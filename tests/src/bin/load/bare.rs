@@ -1,9 +1,10 @@
 //! The other side of a comparison: what axum costs by itself.
 //!
-//! The same requests, the same bytes in answer, and nothing in between: a beat's body is read and forgotten, a
-//! change is one prebuilt event for everyone who listens.
+//! The same requests, the same bytes in answer, and nothing in between: the body of a beat or a registration is read
+//! and forgotten, a list is one prebuilt answer, a change is one prebuilt event for everyone who listens.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use axum::Router;
@@ -35,6 +36,9 @@ pub(crate) struct Bare {
     /// How many bytes an event of the stream has; `fan-out` tells what a registry's has.
     #[arg(long, default_value_t = 700, value_parser = clap::value_parser!(u32).range(64..=1_000_000))]
     event_bytes: u32,
+    /// A file with the body of every list; `list --keep` writes what a registry answers.
+    #[arg(long)]
+    list: Option<PathBuf>,
     /// How long to serve at most.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
@@ -56,9 +60,15 @@ impl Bare {
             event: event(self.event_bytes as usize),
             sender: broadcast::Sender::new(EVENTS_WAITING_MAX),
         };
+        let list = match self.list {
+            Some(path) => std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?,
+            None => b"{}".to_vec(),
+        };
+        let list = Bytes::from(list);
         let router = Router::new()
             .route("/nacos/v1/ns/instance/beat", put(beat))
-            .route("/nacos/v1/ns/instance", post(async || "ok"))
+            .route("/nacos/v1/ns/instance", post(register))
+            .route("/nacos/v1/ns/instance/list", get(async move || json(list)))
             .route("/api/v1/watch", get(watch))
             .route("/api/v1/{*any}", put(publish))
             .with_state(events);
@@ -86,7 +96,16 @@ fn event(length: usize) -> Bytes {
 
 async fn beat(body: Bytes) -> impl IntoResponse {
     std::hint::black_box(&body);
-    ([(CONTENT_TYPE, "application/json")], BEAT)
+    json(BEAT)
+}
+
+async fn register(body: Bytes) -> &'static str {
+    std::hint::black_box(&body);
+    "ok"
+}
+
+fn json(body: impl IntoResponse) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], body)
 }
 
 async fn publish(State(events): State<Events>, body: Bytes) -> &'static str {

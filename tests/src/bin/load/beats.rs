@@ -1,4 +1,4 @@
-//! Beats: light Nacos beats one a request, and native beats in batches.
+//! Beats: Nacos beats one a request, light or full, and native beats in batches.
 
 use anyhow::ensure;
 use beatrix_tests::http1::Request;
@@ -23,7 +23,16 @@ pub(crate) enum Place {
     Query,
 }
 
-/// Light Nacos beats, one a request.
+/// How much a Nacos beat says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// Who beats.
+    Light,
+    /// The whole instance as JSON, for a registry that does not know it.
+    Full,
+}
+
+/// Nacos beats, one a request.
 #[derive(Debug, Args)]
 pub(crate) struct NacosBeat {
     #[command(flatten)]
@@ -35,6 +44,9 @@ pub(crate) struct NacosBeat {
     /// Where the parameters stand.
     #[arg(long, value_enum, default_value_t = Place::Body)]
     parameters: Place,
+    /// How much a beat says.
+    #[arg(long, value_enum, default_value_t = Form::Light)]
+    form: Form,
 }
 
 impl NacosBeat {
@@ -44,10 +56,11 @@ impl NacosBeat {
             bounds,
             fleet,
             parameters,
+            form,
         } = self;
         fleet.register(target.addr, Api::Nacos, Times::LONG).await?;
         let beats: Vec<Bytes> = (0..fleet.instances)
-            .map(|number| beat(&fleet, number, parameters))
+            .map(|number| beat(&fleet, number, parameters, form))
             .collect();
 
         let before = target.cpu_time()?;
@@ -73,14 +86,37 @@ impl NacosBeat {
     }
 }
 
-fn beat(fleet: &Fleet, number: u64, place: Place) -> Bytes {
+fn beat(fleet: &Fleet, number: u64, place: Place, form: Form) -> Bytes {
     const PATH: &str = "/nacos/v1/ns/instance/beat";
-    let form = format!("namespaceId=public&clusterName=DEFAULT&{}", fleet.form(number));
+    let mut parameters = format!("namespaceId=public&clusterName=DEFAULT&{}", fleet.form(number));
+    if form == Form::Full {
+        parameters.push_str("&beat=");
+        parameters.push_str(&full(fleet, number));
+    }
     let request = match place {
-        Place::Body => Request::new("PUT", PATH).form(form),
-        Place::Query => Request::new("PUT", format!("{PATH}?{form}")),
+        Place::Body => Request::new("PUT", PATH).form(parameters),
+        Place::Query => Request::new("PUT", format!("{PATH}?{parameters}")),
     };
     request.into_bytes().into()
+}
+
+/// The JSON of a full beat as clients send it, percent-encoded, with the metadata of the registration.
+fn full(fleet: &Fleet, number: u64) -> String {
+    let json = format!(
+        "{{\"serviceName\":\"DEFAULT_GROUP@@{}\",\"cluster\":\"DEFAULT\",\"ip\":\"{}\",\"port\":8080,\"weight\":1.0,\
+         \"ephemeral\":true,\"metadata\":{{\"version\":\"v{}\",\"zone\":\"zone-{}\"}},\"scheduled\":false,\
+         \"period\":5000,\"stopped\":false}}",
+        fleet.service(number),
+        Fleet::ip(number),
+        number % 10,
+        number % 3,
+    );
+    json.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -56,6 +56,12 @@ impl Fleet {
         format!("10.{a}.{b}.{c}")
     }
 
+    /// Another fleet, of other instances in other services of the same size, that has no instance of this one.
+    pub(crate) fn beside(&self, instances: u64) -> impl Iterator<Item = u64> + use<> {
+        let first = self.services() * self.per_service;
+        first..first + instances
+    }
+
     /// Service, ip and port as a form.
     pub(crate) fn form(&self, number: u64) -> String {
         format!(
@@ -67,21 +73,29 @@ impl Fleet {
 
     /// A registration with two metadata entries.
     pub(crate) fn registration(&self, api: Api, number: u64, times: Times) -> Bytes {
+        self.registration_again(api, number, 0, times)
+    }
+
+    /// The version that an instance has in its metadata when it registers for the `turn`th time.
+    pub(crate) fn version(&self, number: u64, turn: u64) -> String {
+        format!("v{}", (number + turn) % 10)
+    }
+
+    /// The registration of an instance that registers for the `turn`th time, each time with another version of the
+    /// same length: something changes, and an answer with it stays as long as it was.
+    pub(crate) fn registration_again(&self, api: Api, number: u64, turn: u64, times: Times) -> Bytes {
+        let version = self.version(number, turn);
         let request = match api {
             Api::Nacos => {
                 let metadata = format!(
-                    "%7B%22version%22%3A%22v{}%22%2C%22zone%22%3A%22zone-{}%22%7D",
-                    number % 10,
+                    "%7B%22version%22%3A%22{version}%22%2C%22zone%22%3A%22zone-{}%22%7D",
                     number % 3
                 );
                 Request::new("POST", "/nacos/v1/ns/instance")
                     .form(format!("{}&metadata={metadata}", self.form(number)))
             }
             Api::Native => {
-                let metadata = [
-                    ("version", format!("v{}", number % 10)),
-                    ("zone", format!("zone-{}", number % 3)),
-                ];
+                let metadata = [("version", version), ("zone", format!("zone-{}", number % 3))];
                 let registration = RegisterRequest {
                     metadata: metadata
                         .into_iter()
@@ -111,7 +125,7 @@ impl Fleet {
             addr,
             bounds,
             move |number| fleet.registration(api, number, times),
-            |_, it| accepted(it),
+            move |_, it| registered(api, it),
         )
         .await?;
         outcome.ensure_accepted()?;
@@ -166,4 +180,12 @@ const CONNECTIONS: u32 = 64;
 
 pub(crate) fn accepted(answer: &Response) -> bool {
     (200..300).contains(&answer.status())
+}
+
+/// Whether this is the answer to a registration that was taken.
+pub(crate) fn registered(api: Api, answer: &Response) -> bool {
+    match api {
+        Api::Nacos => answer.status() == 200 && &answer.body[..] == b"ok",
+        Api::Native => accepted(answer),
+    }
 }

@@ -3,6 +3,7 @@
 //!
 //! - `nacos-beat`, `native-beat`, `register`, `list`: requests over kept connections, as fast as they are answered.
 //! - `fan-out`: many subscribers of one service, and changes.
+//! - `udp`: one subscriber over UDP, and changes.
 //! - `hold`: many instances, and what they cost while nothing happens.
 //! - `silence`: many instances that fall silent together, and how exactly that is found out.
 //! - `bare`: the other side of a comparison: bare axum handlers that answer the same bytes.
@@ -15,6 +16,7 @@ mod beats;
 mod clock;
 mod fan_out;
 mod fleet;
+mod flips;
 mod hold;
 mod list;
 mod pump;
@@ -22,6 +24,7 @@ mod register;
 mod report;
 mod silence;
 mod target;
+mod udp;
 
 use clap::{Parser, Subcommand};
 
@@ -40,7 +43,7 @@ struct Flags {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Light Nacos beats, one a request.
+    /// Nacos beats, one a request.
     NacosBeat(beats::NacosBeat),
     /// Native beats, many leases a request.
     NativeBeat(beats::NativeBeat),
@@ -50,6 +53,8 @@ enum Command {
     List(list::List),
     /// Many subscribers of one service, and changes.
     FanOut(fan_out::FanOut),
+    /// Changes of a service that is watched over UDP.
+    Udp(udp::Udp),
     /// Many instances, and what they cost while nothing happens.
     Hold(hold::Hold),
     /// Many instances that fall silent together. The registry's guard has to be off.
@@ -78,6 +83,7 @@ fn main() -> anyhow::Result<()> {
             Command::Register(command) => command.run().await,
             Command::List(command) => command.run().await,
             Command::FanOut(command) => command.run().await,
+            Command::Udp(command) => command.run().await,
             Command::Hold(command) => command.run().await,
             Command::Silence(command) => command.run().await,
             Command::Bare(command) => command.run().await,

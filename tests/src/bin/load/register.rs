@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::fleet::{Fleet, Times, accepted};
+use crate::fleet::{Fleet, Times, registered};
 use crate::pump::pump;
 use crate::report::Report;
 use crate::target::{Api, Bounds, Target};
@@ -32,7 +32,10 @@ impl Register {
         bounds.requests = bounds.requests.min(fleet.instances);
         let before = target.cpu_time()?;
         let request = move |number| fleet.registration(api, number, Times::LONG);
-        let outcome = pump(target.addr, bounds, request, |_, answer| accepted(answer)).await?;
+        let outcome = pump(target.addr, bounds, request, move |_, answer| {
+            registered(api, answer)
+        })
+        .await?;
         let used = target
             .cpu_time()?
             .zip(before)

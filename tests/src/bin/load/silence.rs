@@ -6,13 +6,14 @@ use anyhow::{Context, ensure};
 use beatrix_tests::http1::Connection;
 use beatrix_tests::native::watch_request;
 use beatrix_tests::sse::{Event, Stream};
-use beatrix_wire::Health;
+use beatrix_wire::watch::{DELTA, SNAPSHOT};
 use clap::Args;
 use tokio::time::{Instant, timeout_at};
 
 use crate::beats::batches;
 use crate::clock::wall_ms;
 use crate::fleet::{Fleet, Times};
+use crate::flips::{Rough, flips};
 use crate::report::{Latencies, Report};
 use crate::target::Target;
 
@@ -73,18 +74,21 @@ impl Silence {
         let due = Duration::from_millis(unhealthy_after_ms);
         let deadline = last + due + Duration::from_secs(patience_seconds);
         let mut pushes: Vec<Event> = Vec::new();
-        let mut flips = 0;
-        while flips < fleet.instances {
+        let mut rough = Rough::default();
+        loop {
             let Ok(event) = timeout_at(deadline, stream.next()).await else {
                 break;
             };
             let event = event?.context("the stream ended")?;
             ensure!(
-                event.at > first + due || event.name != "delta",
+                event.at > first + due || event.name != DELTA,
                 "a push before anybody was due"
             );
-            flips += event.data.matches("\"health\":\"unhealthy\"").count() as u64;
+            rough.note(&event);
             pushes.push(event);
+            if rough.count() >= fleet.instances && flips(&fleet, &pushes).len() as u64 == fleet.instances {
+                break;
+            }
         }
         let used = target
             .cpu_time()?
@@ -133,45 +137,27 @@ async fn beat_once(target: Target, cluster: &str, leases: &[String]) -> anyhow::
 /// Compares what each event says, and when it came, with when each instance was due.
 fn report(fleet: &Fleet, beats: &[Beat], pushes: &[Event], after_ms: u64) -> Report {
     let after = Duration::from_millis(after_ms);
-    let (mut flips, mut early) = (0, 0);
+    let flips = flips(fleet, pushes);
+    let mut early = 0;
     let (mut flipped, mut arrived) = (Latencies::default(), Latencies::default());
-    for event in pushes {
-        let Some(delta) = event.delta() else { continue };
-        for instance in delta.upserted.iter().filter(|it| it.health == Health::Unhealthy) {
-            let Some(beat) = number(&instance.address).and_then(|it| beats.get(it / LEASES as usize)) else {
-                continue;
-            };
-            flips += 1;
-            early += u64::from(instance.since_ms < beat.sent_ms + after_ms || event.at < beat.sent + after);
-            let late_ms = instance.since_ms.saturating_sub(beat.answered_ms + after_ms);
-            flipped.push(Duration::from_millis(late_ms));
-            arrived.push(event.at.saturating_duration_since(beat.answered + after));
-        }
+    for flip in &flips {
+        let Some(beat) = beats.get((flip.number / LEASES) as usize) else {
+            continue;
+        };
+        early += u64::from(flip.since_ms < beat.sent_ms + after_ms || flip.at < beat.sent + after);
+        let late_ms = flip.since_ms.saturating_sub(beat.answered_ms + after_ms);
+        flipped.push(Duration::from_millis(late_ms));
+        arrived.push(flip.at.saturating_duration_since(beat.answered + after));
     }
     Report::new("silence")
         .count("instances", fleet.instances)
-        .count("flips", flips)
+        .count("flips", flips.len() as u64)
         .count("early", early)
         .count("pushes", pushes.len() as u64)
+        .count(
+            "snapshots",
+            pushes.iter().filter(|it| it.name == SNAPSHOT).count() as u64,
+        )
         .latencies("flip_late_", flipped)
         .latencies("arrival_late_", arrived)
-}
-
-/// The number of the instance with this address, the reverse of [`Fleet::ip`].
-fn number(ip: &str) -> Option<usize> {
-    let ip: std::net::Ipv4Addr = ip.parse().ok()?;
-    let [_, a, b, c] = ip.octets();
-    Some(u32::from_be_bytes([0, a, b, c]) as usize)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_comes_back_from_its_address() {
-        for wanted in [0, 255, 256, 99_999, 4_999_999] {
-            assert_eq!(number(&Fleet::ip(wanted)), usize::try_from(wanted).ok());
-        }
-    }
 }
