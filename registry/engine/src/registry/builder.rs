@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::owner::{Owner, QUEUE};
+use super::owner::{Owner, QUEUE, hand_out};
 use super::{Inner, Registry};
 use crate::clock::{Clock, SystemClock};
 use crate::config::EngineConfig;
@@ -80,6 +80,7 @@ impl RegistryBuilder {
         hub.noted(revision);
 
         let (sender, inbox) = mpsc::channel(QUEUE);
+        let (answers, handed_out) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let owner = Owner {
@@ -89,6 +90,7 @@ impl RegistryBuilder {
             clock: Arc::clone(&clock),
             liveness: Arc::clone(&liveness),
             inbox,
+            answers,
             stop: stop.clone(),
             stalled: Duration::ZERO,
             unscheduled: Vec::new(),
@@ -109,6 +111,7 @@ impl RegistryBuilder {
         } else {
             tokio::spawn(owned);
         }
+        tasks.spawn(hand_out(handed_out));
         let stopped = CancellationToken::new();
         let all_ended = stopped.clone();
         tasks.spawn(async move {

@@ -27,9 +27,7 @@ impl<J: Journal> Owner<J> {
             .collect();
         let outcome = self.commit(mutations).await;
         self.schedule();
-        for told in self.answers(decided, outcome) {
-            told.tell();
-        }
+        self.tell(self.answers(decided, outcome));
     }
 
     /// What to tell the proposers of a group, all as of one moment.

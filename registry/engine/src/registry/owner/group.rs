@@ -39,7 +39,7 @@ pub(super) struct Group {
 }
 
 /// An answer that is given once no lock is held.
-pub(super) enum Told {
+pub(in crate::registry) enum Told {
     Answer(oneshot::Sender<Answer>, Answer),
     Ended(oneshot::Sender<bool>, bool),
 }

@@ -60,9 +60,7 @@ impl<J: Journal> Owner<J> {
         }
         // To whoever waits: otherwise this thread would mostly have it again at once.
         MutexGuard::unlock_fair(catalog);
-        for told in told {
-            told.tell();
-        }
+        self.tell(told);
         run
     }
 }
