@@ -10,7 +10,7 @@
 use beatrix_core::catalog::View;
 use beatrix_core::model::{Cluster, Member, ServiceRef, Wall};
 use beatrix_engine::Registry;
-use beatrix_engine::formats::NACOS_PROTECTED;
+use beatrix_engine::formats::{NACOS, NACOS_PROTECTED};
 use bytes::Bytes;
 
 use crate::door::Nacos;
@@ -23,13 +23,50 @@ use crate::service::{Service, grouped_name};
 /// otherwise.
 const CACHE_MILLIS: u64 = 10_000;
 
+/// From so many chunks on, the hosts of a view are joined.
+const JOINED_FROM: usize = 2;
+
+/// What stands behind the hosts.
+const CLOSING: &[u8] = b"]}";
+
+/// The members of the JSON array of hosts.
+#[derive(Debug)]
+pub(crate) enum HostList {
+    /// In pieces.
+    Open(Vec<Bytes>),
+    /// All in one piece, and what stands behind them.
+    Closed(Bytes),
+}
+
+impl HostList {
+    /// `head`, which opens an object and in it an array; the hosts, and the ends of both.
+    pub(crate) fn after(self, head: Bytes) -> Vec<Bytes> {
+        match self {
+            Self::Closed(all) => vec![head, all],
+            Self::Open(some) => {
+                let closing = Bytes::from_static(CLOSING);
+                std::iter::once(head).chain(some).chain([closing]).collect()
+            }
+        }
+    }
+}
+
 /// What a list has.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Found {
-    /// In pieces that together are the members of a JSON array.
-    pub(crate) hosts: Vec<Bytes>,
+    pub(crate) hosts: HostList,
     /// Whether they are called healthy, all of them, since too few are.
     pub(crate) protected: bool,
+}
+
+/// No hosts.
+impl Default for Found {
+    fn default() -> Self {
+        Self {
+            hosts: HostList::Open(Vec::new()),
+            protected: false,
+        }
+    }
 }
 
 /// Which of its instances a list is about.
@@ -79,7 +116,11 @@ pub(crate) fn hosts(nacos: &Nacos, service: &Service<'_>, filter: Filter<'_>) ->
 /// The hosts of a view.
 pub(crate) fn of_view(registry: &Registry, view: &View, filter: Filter<'_>) -> Found {
     let hosts = Hosts::new(&view.key, registry.config().timings);
-    let whole = filter.clusters.is_empty() && !filter.healthy_only;
+    // Many ask for the one cluster that there is.
+    let whole = filter.clusters.is_empty() && !filter.healthy_only || {
+        let mut usable = view.members().filter(|member| listed(member));
+        usable.all(|member| filter.passes(member))
+    };
     let protected = protects(view, whole, || {
         let usable = view.members().filter(|member| listed(member));
         usable.filter(|member| filter.passes(member))
@@ -90,11 +131,25 @@ pub(crate) fn of_view(registry: &Registry, view: &View, filter: Filter<'_>) -> F
         Shown::Measured
     };
     let hosts = if whole {
-        hosts.all(view, health)
+        all(&hosts, view, health)
     } else {
-        vec![hosts.some(view, health, |member| filter.passes(member))]
+        HostList::Open(vec![hosts.some(view, health, |member| filter.passes(member))])
     };
     Found { hosts, protected }
+}
+
+/// All hosts. Those of a large service are joined, once for each view, since a piece for each chunk would be a call of
+/// the kernel for every few. Joined again for each request they are when all are called healthy, which is rare.
+fn all(hosts: &Hosts<'_>, view: &View, health: Shown) -> HostList {
+    if view.chunks().len() < JOINED_FROM || health == Shown::Protected {
+        return HostList::Open(hosts.all(view, health));
+    }
+    HostList::Closed(view.renders().get(NACOS, || {
+        let mut joined = hosts.all(view, health).concat();
+        joined.extend_from_slice(CLOSING);
+        joined.shrink_to_fit();
+        joined.into()
+    }))
 }
 
 /// An incomplete list is never served as the truth: clients take an empty one at its word.
@@ -156,7 +211,8 @@ pub(crate) fn whole(nacos: &Nacos, service: ServiceRef<'_>, clusters: &str, foun
     around(service, frame, clusters, found, nacos.registry.wall())
 }
 
-/// Puts what is of the request around the hosts.
+/// Puts what is of the request before the hosts. They come last, unlike in Nacos, which is all the same to JSON: so what
+/// stands behind them is the same for all, and a large list is sent with one call of the kernel.
 pub(crate) fn around(
     service: ServiceRef<'_>,
     frame: Frame,
@@ -165,7 +221,7 @@ pub(crate) fn around(
     now: Wall,
 ) -> Vec<Bytes> {
     let Found { hosts, protected } = found;
-    let mut head = Vec::with_capacity(256);
+    let mut head = Vec::with_capacity(320);
     head.extend_from_slice(b"{\"name\":");
     string(&mut head, &grouped_name(service));
     let cache_millis = match frame {
@@ -178,16 +234,13 @@ pub(crate) fn around(
     };
     head.extend_from_slice(b",\"clusters\":");
     string(&mut head, clusters);
-    head.extend_from_slice(format!(",\"cacheMillis\":{cache_millis},\"hosts\":[").as_bytes());
-    let tail = format!(
-        "],\"lastRefTime\":{},\"checksum\":\"\",\"allIPs\":false,\"reachProtectionThreshold\":{protected},\"valid\":true}}",
+    let rest = format!(
+        ",\"cacheMillis\":{cache_millis},\"lastRefTime\":{},\"checksum\":\"\",\"allIPs\":false,\
+         \"reachProtectionThreshold\":{protected},\"valid\":true,\"hosts\":[",
         now.0
     );
-    let mut pieces = Vec::with_capacity(hosts.len() + 2);
-    pieces.push(Bytes::from(head));
-    pieces.extend(hosts);
-    pieces.push(Bytes::from(tail));
-    pieces
+    head.extend_from_slice(rest.as_bytes());
+    hosts.after(Bytes::from(head))
 }
 
 #[cfg(test)]
@@ -208,7 +261,7 @@ mod tests {
             name: "a\"b\\",
         };
         let found = Found {
-            hosts: vec![Bytes::from_static(b"{}")],
+            hosts: HostList::Open(vec![Bytes::from_static(b"{}")]),
             protected: true,
         };
         let frame = Frame::Listed { cache_millis: 10_000 };

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::error::{Code, Error};
 use crate::frames;
+use crate::listing::HostList;
 use crate::reply;
 use crate::wire::ResultJson;
 
@@ -29,6 +30,12 @@ pub(crate) fn success_of(data: impl IntoIterator<Item = Bytes>) -> Response {
         .chain(data)
         .chain([Bytes::from_static(b"}")]);
     reply::json(frames::body(pieces.collect()))
+}
+
+/// Hosts alone, in the frame of an answer that went well.
+pub(crate) fn hosts(hosts: HostList) -> Response {
+    let head = Bytes::from_static(br#"{"code":0,"message":"success","data":["#);
+    reply::json(frames::body(hosts.after(head)))
 }
 
 /// Any answer in its frame.

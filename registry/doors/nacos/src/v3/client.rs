@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use beatrix_core::model::Cluster;
-use bytes::Bytes;
 
 use crate::door::Nacos;
 use crate::error::Code;
@@ -78,13 +77,5 @@ async fn list(State(nacos): State<Nacos>, request: Request) -> Result<Response, 
         healthy_only: false,
     };
     filter.check(Param::ClusterName)?;
-    let hosts = listing::hosts(&nacos, &service, filter)?.hosts;
-    Ok(result::success_of(array(hosts)))
-}
-
-/// The members of a JSON array, with its brackets.
-pub(super) fn array(members: impl IntoIterator<Item = Bytes>) -> impl Iterator<Item = Bytes> {
-    std::iter::once(Bytes::from_static(b"["))
-        .chain(members)
-        .chain([Bytes::from_static(b"]")])
+    Ok(result::hosts(listing::hosts(&nacos, &service, filter)?.hosts))
 }

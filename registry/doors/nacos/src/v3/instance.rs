@@ -8,13 +8,13 @@ use axum::routing::{get, put};
 use crate::door::Nacos;
 use crate::hosts::{Hosts, Shown};
 use crate::instance::{Instance, Named, patch_of};
-use crate::listing::Filter;
+use crate::listing::{Filter, HostList};
 use crate::operations::instances::{self, Patch};
 use crate::params::{Incoming, Param, Params};
 use crate::result::{self, ResultError};
 use crate::v2;
 
-use super::client::{array, deregister};
+use super::client::deregister;
 
 /// The paths.
 pub(super) fn routes() -> Router<Nacos> {
@@ -71,5 +71,6 @@ async fn list(State(nacos): State<Nacos>, request: Request) -> Result<Response, 
     };
     let hosts = Hosts::new(&view.key, nacos.registry.config().timings);
     let members = view.members().filter(|member| filter.passes(member));
-    Ok(result::success_of(array([hosts.these(members, Shown::Measured)])))
+    let hosts = vec![hosts.these(members, Shown::Measured)];
+    Ok(result::hosts(HostList::Open(hosts)))
 }
