@@ -204,7 +204,9 @@ impl Catalog {
                     .is_some_and(|slot| slot.phase == Phase::Live);
                 live && member.state.health == health
             }
-            _ => true,
+            // Unless somebody has set its health since, it is as it is registered.
+            Liveness::Static => member.state.reason != Reason::Registered || member.state.health == health,
+            Liveness::Probe { .. } | Liveness::Session(_) => true,
         };
         if stands && *known == *registration && member.record.declared.is_none() {
             self.beats.cell(member.slot).restart(now);

@@ -121,6 +121,26 @@ fn the_measured_health_of_a_static_one_stays_until_measured_anew() {
 }
 
 #[test]
+fn a_static_one_whose_health_nobody_has_set_is_as_it_is_registered() {
+    let mut world = World::without_guard();
+    for (health, shown) in [
+        (Health::Healthy, "healthy"),
+        (Health::Unhealthy, "unhealthy"),
+        (Health::Healthy, "healthy"),
+    ] {
+        world
+            .try_register("s", A, registration(Liveness::Static), health)
+            .unwrap();
+        assert_eq!(world.health("s", A), shown);
+        let before = world.revision();
+        world
+            .try_register("s", A, registration(Liveness::Static), health)
+            .unwrap();
+        assert_eq!(world.revision(), before, "the same again is no change");
+    }
+}
+
+#[test]
 fn whatever_was_measured_of_one_that_beats_its_next_beat_decides() {
     let mut world = World::without_guard();
     let lease = world.register("s", A, labelled("k", "v", beat()));

@@ -30,6 +30,8 @@ pub(super) struct Instance {
     pub(super) lease: Lease,
     pub(super) health: Health,
     because: Because,
+    /// Whether its health is another reason's than its registration's.
+    measured: bool,
     pub(super) declared: Option<Arc<Declared>>,
     silent: bool,
     last_beat: u64,
@@ -82,6 +84,7 @@ impl Instance {
     fn set(&mut self, health: Health, because: Because) {
         self.health = health;
         self.because = because;
+        self.measured = true;
     }
 
     /// When it falls silent, or goes; in whole ticks. `since` is when silence began to have consequences.
@@ -150,8 +153,11 @@ impl Model {
         let (now, known) = (self.now, self.instances.get_mut(&name));
         let mut lease = fresh;
         if let Some(known) = known {
-            let beats = known.timings().is_some();
-            let stands = !beats || !known.silent && known.health == health;
+            let stands = match known.registration.liveness {
+                Liveness::Beat(_) => !known.silent && known.health == health,
+                Liveness::Static => known.measured || known.health == health,
+                _ => true,
+            };
             if known.registration == registration && known.declared.is_none() && stands {
                 known.last_beat = now;
                 return;
@@ -175,6 +181,7 @@ impl Model {
             lease,
             health,
             because,
+            measured: false,
             declared,
             silent: false,
             last_beat: now,
