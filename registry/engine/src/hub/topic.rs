@@ -157,16 +157,27 @@ impl Topic {
         wakers
     }
 
-    /// The last push, if it tells something to somebody whose state is `at`; `Err` if he is behind it.
-    pub(super) fn latest_for(&self, at: Option<Revision>) -> Result<Option<Arc<Update>>, Behind> {
+    /// The last push, if it tells something to somebody whose state is `at`; `Err` if he is behind it. `newest` is the
+    /// service's revision, if there is the service: a snapshot is good only if it has all, or if a push will tell
+    /// the rest.
+    pub(super) fn latest_for(
+        &self,
+        at: Revision,
+        newest: Option<Revision>,
+    ) -> Result<Option<Arc<Update>>, Behind> {
         let state = self.state.lock();
+        let pushed_soon = self.pending().is_some();
+        let is_good = |update: &Update| {
+            let has_all = newest.is_some_and(|newest| update.to.revision >= newest);
+            has_all || pushed_soon || !update.is_snapshot()
+        };
         match &state.latest {
-            Some(latest) if at.is_some_and(|at| at >= latest.to.revision) => Ok(None),
-            Some(latest) if latest.applies_to(at) => Ok(Some(Arc::clone(latest))),
+            Some(latest) if at >= latest.to.revision => Ok(None),
+            Some(latest) if latest.applies_to(at) && is_good(latest) => Ok(Some(Arc::clone(latest))),
             _ => state
                 .behind
                 .iter()
-                .rfind(|(from, _)| *from == at)
+                .rfind(|(from, update)| *from == Some(at) && is_good(update))
                 .map(|(_, update)| Some(Arc::clone(update)))
                 .ok_or(Behind),
         }
@@ -186,7 +197,8 @@ impl Topic {
     /// overtaken by a push: whoever joins after that is not marked for it, and would miss what it told.
     pub(super) fn keep(&self, from: Option<Revision>, update: Arc<Update>) {
         let mut state = self.state.lock();
-        if update.to.revision < state.pushed {
+        let kept = |(of, kept): &(Option<Revision>, Arc<Update>)| *of == from && Arc::ptr_eq(kept, &update);
+        if update.to.revision < state.pushed || state.behind.iter().any(kept) {
             return;
         }
         if state.behind.len() == BEHIND_KEPT {
@@ -227,7 +239,13 @@ mod tests {
     fn an_update_that_a_push_has_overtaken_is_not_kept() {
         let topic = Topic::new("public/g/s".parse().unwrap(), Revision(3));
         topic.keep(Some(Revision(1)), snapshot(4));
-        assert!(topic.latest_for(Some(Revision(1))).is_ok());
+        assert!(topic.latest_for(Revision(1), Some(Revision(4))).is_ok());
+        // Nobody pushes what is said about the service since.
+        assert_eq!(
+            topic.latest_for(Revision(1), Some(Revision(5))).unwrap_err(),
+            Behind
+        );
+        assert_eq!(topic.latest_for(Revision(1), None).unwrap_err(), Behind);
 
         // Made before the push to 5, kept after it.
         let slow = snapshot(4);
@@ -239,6 +257,9 @@ mod tests {
         topic.finish_push(Some(Arc::new(delta)));
         assert_eq!(topic.pending(), None);
         topic.keep(Some(Revision(1)), slow);
-        assert_eq!(topic.latest_for(Some(Revision(1))).unwrap_err(), Behind);
+        assert_eq!(
+            topic.latest_for(Revision(1), Some(Revision(6))).unwrap_err(),
+            Behind
+        );
     }
 }
