@@ -33,13 +33,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(index: u32, view: View) -> Self {
-        let revision = AtomicU64::new(view.revision.0);
+    /// Of a service that comes into being with `revision`. It has no view yet: whoever reads it now waits until it is
+    /// what that revision makes it.
+    pub(super) fn new(key: ServiceKey, index: u32, revision: Revision) -> Self {
         Self {
-            key: view.key.clone(),
+            key,
             index,
-            revision,
-            view: ArcSwapOption::from_pointee(view),
+            revision: AtomicU64::new(revision.0),
+            view: ArcSwapOption::empty(),
         }
     }
 
@@ -190,10 +191,7 @@ impl Catalog {
         });
         // Whatever was there under this name before is forgotten: no delta can start before this change.
         let floor = Revision(revision.0 - 1);
-        let shared = Arc::new(Shared::new(
-            index,
-            View::absent(key.clone(), self.epoch, self.complete),
-        ));
+        let shared = Arc::new(Shared::new(key.clone(), index, revision));
         self.published
             .services
             .pin()
