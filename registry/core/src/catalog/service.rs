@@ -202,9 +202,8 @@ impl Catalog {
         index
     }
 
-    /// Drops the services that have been empty for long enough; of very many the first, and the others in the next
-    /// turn. Of what was declared about them all nodes, and the next process, must know that it ended: that is
-    /// committed.
+    /// Ends the services that have been empty for long enough; of very many the first, and the others in the next turn.
+    /// It is committed: all nodes, and the next process, must know it.
     pub(super) fn drop_services(&mut self, now: Mono, mutations: &mut Vec<Mutation>) {
         for _ in 0..DUE_MAX {
             let kept = self.config.empty_service_kept;
@@ -225,10 +224,6 @@ impl Catalog {
             };
             // With a layer left the service waits for its end, which enters it here again.
             if service.empty_since != Some(since) || !service.layers.is_empty() {
-                continue;
-            }
-            if service.settings.is_none() {
-                self.drop_service(index);
                 continue;
             }
             // Its end may fail to be committed: then it comes up again.
