@@ -74,6 +74,13 @@ impl Catalog {
         layers.collect()
     }
 
+    /// The operator's layer of this endpoint, also of an instance that is gone or has yet to come.
+    #[must_use]
+    pub fn layer(&self, service: ServiceRef<'_>, endpoint: &Endpoint) -> Option<OperatorLayer> {
+        let (_, service) = self.service(service)?;
+        service.layer(endpoint).map(|kept| kept.layer.clone())
+    }
+
     pub(super) fn decide_operate(
         &self,
         service: ServiceKey,
