@@ -89,13 +89,9 @@ impl Catalog {
             .expect("found or made above");
         let expired = service.expires();
         service.settings = Some(Arc::new(settings));
-        match (expired, service.expires()) {
-            (true, false) => self.beating -= service.beating,
-            (false, true) => {
-                self.beating += service.beating;
-                service.expires_since = moment.now;
-            }
-            _ => {}
+        let expires = service.expires();
+        if expires && !expired {
+            service.expires_since = moment.now;
         }
         // One without instances is kept for a while from now on.
         if service.roster.is_empty() {
@@ -106,6 +102,9 @@ impl Catalog {
             self.emptied.insert((moment.now, key));
         }
         service.touch(moment.revision);
+        if expires != expired {
+            self.count_in_registry(index, expires);
+        }
     }
 
     /// Another node may have registered an instance before this was committed: then the service stays.

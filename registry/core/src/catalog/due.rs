@@ -112,8 +112,8 @@ impl Catalog {
         let Some(deadline) = slot.deadline(last_beat) else {
             return Seen::Nothing;
         };
-        // It was found silent and yet beat: the beat that should have said so just missed the flag.
-        if phase != Phase::Live
+        // It awaits a beat and yet beat: the beat that should have said so just missed the flag, or was not heard.
+        if (phase != Phase::Live || self.cell(number).is_silent())
             && let Decision::Commit(returned) = self.decide_returned(number, now)
         {
             self.arm_at(number, now.after(LOOK_AGAIN));

@@ -44,14 +44,14 @@ impl Catalog {
                 slot.fell = Maybe::some(part);
                 // A suspect from before a restart is marked already.
                 let marked = slot.phase != Phase::Live;
-                let service = self.services[slot.service as usize].as_mut().map(Service::guard);
-                for guard in [Some(&mut self.guard), service].into_iter().flatten() {
+                let index = slot.service;
+                for guard in self.guards_of(index) {
                     guard.silent(part);
                     if marked {
                         guard.settled();
                     }
                 }
-                scopes.insert(slot.service);
+                scopes.insert(index);
             }
         }
         let mut events = Vec::new();
@@ -144,7 +144,44 @@ impl Catalog {
     /// How many instances the guard protects.
     #[must_use]
     pub fn suspects(&self) -> u32 {
-        self.guard.suspects()
+        self.suspects
+    }
+
+    /// The service is spared from now on, or no longer: the registry's guard lets go of those of it whom it counts, or
+    /// counts them. Looks at all instances of a service in which somebody ever was silent.
+    pub(super) fn count_in_registry(&mut self, index: u32, counted: bool) {
+        let Some(service) = self.services[index as usize].as_ref() else {
+            return;
+        };
+        if counted {
+            self.beating += service.beating;
+        } else {
+            self.beating -= service.beating;
+        }
+        let Some(own) = service.guard.as_deref() else {
+            return;
+        };
+        for slot in service
+            .roster
+            .iter()
+            .filter_map(|member| self.slots.get(member.slot))
+        {
+            let open = slot.phase == Phase::Live;
+            match slot.fell.get() {
+                Some(fell) if counted => self.guard.joined(fell, open),
+                Some(fell) => {
+                    self.guard.no_longer_silent(fell);
+                    if open {
+                        self.guard.settled();
+                    }
+                }
+                None => {}
+            }
+            if slot.phase == Phase::Suspect {
+                self.guard.count_suspect(counted);
+            }
+        }
+        self.guard.count_lost_of(own, counted);
     }
 
     fn service_indexes(&self) -> Vec<u32> {

@@ -11,7 +11,7 @@ use super::Catalog;
 use super::apply::Moment;
 use super::command::{Mutation, Refusal};
 use super::decide::Decision;
-use super::due::LOOK_AGAIN;
+use super::due::{DUE_MAX, LOOK_AGAIN};
 use super::service::{CountedAs, Service, Shared};
 
 /// How many operator's layers a service may have. Sticky ones outlive their instances, so that no other limit holds
@@ -72,6 +72,13 @@ impl Catalog {
             present: service.roster.get(endpoint).is_some(),
         });
         layers.collect()
+    }
+
+    /// The operator's layer of this endpoint, also of an instance that is gone or has yet to come.
+    #[must_use]
+    pub fn layer(&self, service: ServiceRef<'_>, endpoint: &Endpoint) -> Option<OperatorLayer> {
+        let (_, service) = self.service(service)?;
+        service.layer(endpoint).map(|kept| kept.layer.clone())
     }
 
     pub(super) fn decide_operate(
@@ -234,11 +241,13 @@ impl Catalog {
         }
     }
 
-    /// Ends the layers whose time without an instance is over.
+    /// Ends the layers whose time without an instance is over; of very many the first, and the others in the next turn.
     pub(super) fn drop_layers(&mut self, now: Mono, mutations: &mut Vec<Mutation>) {
-        while let Some((since, ..)) = self.gone_layers.first()
-            && now >= since.after(self.config.layer_kept)
-        {
+        for _ in 0..DUE_MAX {
+            let first = self.gone_layers.first();
+            if first.is_none_or(|(since, ..)| now < since.after(self.config.layer_kept)) {
+                return;
+            }
             let Some((since, key, endpoint)) = self.gone_layers.pop_first() else {
                 return;
             };

@@ -147,9 +147,12 @@ pub struct Catalog {
     wheel: Wheel,
     /// Who was found due and judged, and waits to be decided.
     judged: VecDeque<u32>,
+    /// The registry's guard. Like its population it leaves out those whose services are spared.
     guard: Guard,
     /// How many instances live by beats, and go without them.
     beating: u32,
+    /// How many instances are suspect, in spared services as well.
+    suspects: u32,
     /// Services whose own guard holds.
     holding: BTreeSet<u32>,
     sessions: BTreeMap<SessionId, BTreeSet<u32>>,
@@ -191,6 +194,7 @@ impl Catalog {
             judged: VecDeque::new(),
             guard: Guard::default(),
             beating: 0,
+            suspects: 0,
             holding: BTreeSet::new(),
             sessions: BTreeMap::new(),
             log,

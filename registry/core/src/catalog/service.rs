@@ -33,13 +33,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(index: u32, view: View) -> Self {
-        let revision = AtomicU64::new(view.revision.0);
+    /// Of a service that comes into being with `revision`. It has no view yet: whoever reads it now waits until it is
+    /// what that revision makes it.
+    pub(super) fn new(key: ServiceKey, index: u32, revision: Revision) -> Self {
         Self {
-            key: view.key.clone(),
+            key,
             index,
-            revision,
-            view: ArcSwapOption::from_pointee(view),
+            revision: AtomicU64::new(revision.0),
+            view: ArcSwapOption::empty(),
         }
     }
 
@@ -190,10 +191,7 @@ impl Catalog {
         });
         // Whatever was there under this name before is forgotten: no delta can start before this change.
         let floor = Revision(revision.0 - 1);
-        let shared = Arc::new(Shared::new(
-            index,
-            View::absent(key.clone(), self.epoch, self.complete),
-        ));
+        let shared = Arc::new(Shared::new(key.clone(), index, revision));
         self.published
             .services
             .pin()
@@ -204,9 +202,8 @@ impl Catalog {
         index
     }
 
-    /// Drops the services that have been empty for long enough; of very many the first, and the others in the next
-    /// turn. Of what was declared about them all nodes, and the next process, must know that it ended: that is
-    /// committed.
+    /// Ends the services that have been empty for long enough; of very many the first, and the others in the next turn.
+    /// It is committed: all nodes, and the next process, must know it.
     pub(super) fn drop_services(&mut self, now: Mono, mutations: &mut Vec<Mutation>) {
         for _ in 0..DUE_MAX {
             let kept = self.config.empty_service_kept;
@@ -227,10 +224,6 @@ impl Catalog {
             };
             // With a layer left the service waits for its end, which enters it here again.
             if service.empty_since != Some(since) || !service.layers.is_empty() {
-                continue;
-            }
-            if service.settings.is_none() {
-                self.drop_service(index);
                 continue;
             }
             // Its end may fail to be committed: then it comes up again.

@@ -1,6 +1,6 @@
 //! Where an instance stands between its beats: its phase, what the guards count of it, and when to look at it.
 
-use crate::liveness::{Cell, TICK};
+use crate::liveness::{Cell, Guard, TICK};
 use crate::model::Mono;
 
 use super::Catalog;
@@ -19,8 +19,10 @@ impl Catalog {
         if phase == Phase::Live && fell.is_none() {
             return;
         }
-        let service = self.services[index as usize].as_mut().map(Service::guard);
-        for guard in [Some(&mut self.guard), service].into_iter().flatten() {
+        if phase == Phase::Suspect {
+            self.suspects -= 1;
+        }
+        for guard in self.guards_of(index) {
             match fell {
                 Some(fell) if lost => guard.lost(fell),
                 Some(fell) => guard.no_longer_silent(fell),
@@ -51,12 +53,13 @@ impl Catalog {
         } else {
             let before = std::mem::replace(&mut slot.phase, phase);
             let settled = before == Phase::Live && slot.fell.get().is_some();
-            let service = self.services[slot.service as usize].as_mut().map(Service::guard);
-            for guard in [Some(&mut self.guard), service].into_iter().flatten() {
+            let (index, was) = (slot.service, before == Phase::Suspect);
+            self.suspects = self.suspects + u32::from(suspect) - u32::from(was);
+            for guard in self.guards_of(index) {
                 if settled {
                     guard.settled();
                 }
-                if (before == Phase::Suspect) != suspect {
+                if was != suspect {
                     guard.count_suspect(suspect);
                 }
             }
@@ -69,6 +72,16 @@ impl Catalog {
             self.flag(number);
             self.arm(number);
         }
+    }
+
+    /// The guards that count the instances of a service: its own, and the registry's unless the service is spared.
+    pub(super) fn guards_of(&mut self, index: u32) -> impl Iterator<Item = &mut Guard> {
+        let service = self.services[index as usize].as_mut();
+        let registry = service
+            .as_ref()
+            .is_some_and(|service| service.expires())
+            .then_some(&mut self.guard);
+        registry.into_iter().chain(service.map(Service::guard))
     }
 
     /// Tells the cell whether a beat changes something.

@@ -235,7 +235,12 @@ impl Cell {
         Lease::from_bits(self.lease.load(Ordering::Acquire))
     }
 
-    /// Whether the next beat must tell the owner.
+    /// Whether a beat must tell the owner.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & SILENT != 0
+    }
+
+    /// Says whether the next beat must tell the owner.
     pub(crate) fn set_silent(&self, silent: bool) {
         if silent {
             self.flags.fetch_or(SILENT, Ordering::AcqRel);

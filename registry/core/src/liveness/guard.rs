@@ -102,9 +102,18 @@ impl Guard {
         self.open = self.open.saturating_sub(1);
     }
 
+    /// An instance that fell silent in `fell`, in another scope, belongs to this one from now on. `open`: what becomes
+    /// of it is not seen yet.
+    pub fn joined(&mut self, fell: u64, open: bool) {
+        if self.remembers(fell) {
+            self.silences[(fell % PARTS) as usize] += 1;
+        }
+        self.open += u32::from(open);
+    }
+
     /// An instance that fell silent in `fell` has returned, or left.
     pub fn no_longer_silent(&mut self, fell: u64) {
-        if fell <= self.newest && self.newest - fell < PARTS {
+        if self.remembers(fell) {
             let count = &mut self.silences[(fell % PARTS) as usize];
             *count = count.saturating_sub(1);
         }
@@ -113,8 +122,27 @@ impl Guard {
     /// An instance that fell silent in `fell` was removed for it. Its silence still counts: where removal comes with
     /// or soon after the flip, an outage would otherwise never be seen as a whole.
     pub fn lost(&mut self, fell: u64) {
-        if fell <= self.newest && self.newest - fell < PARTS {
+        if self.remembers(fell) {
             self.lost[(fell % PARTS) as usize] += 1;
+        }
+    }
+
+    /// Counts among its own those whom a smaller scope has lost, or takes them out.
+    pub fn count_lost_of(&mut self, part_of_it: &Self, counted: bool) {
+        let newest = part_of_it.newest;
+        for part in newest.saturating_sub(PARTS - 1)..=newest {
+            let place = (part % PARTS) as usize;
+            let lost = part_of_it.lost[place];
+            if !self.remembers(part) {
+                continue;
+            }
+            for count in [&mut self.silences[place], &mut self.lost[place]] {
+                *count = if counted {
+                    *count + lost
+                } else {
+                    count.saturating_sub(lost)
+                };
+            }
         }
     }
 
@@ -175,6 +203,16 @@ impl Guard {
         self.open
     }
 
+    /// Who fell silent in each part of the window, without those who were lost.
+    #[cfg(test)]
+    pub(crate) fn silent_by_part(&self) -> impl Iterator<Item = (u64, u32)> {
+        let parts = self.newest.saturating_sub(PARTS - 1)..=self.newest;
+        parts.map(|part| {
+            let place = (part % PARTS) as usize;
+            (part, self.silences[place].saturating_sub(self.lost[place]))
+        })
+    }
+
     /// Whether it holds.
     #[must_use]
     pub fn holding(&self) -> bool {
@@ -185,6 +223,11 @@ impl Guard {
     #[must_use]
     pub fn suspects(&self) -> u32 {
         self.suspects
+    }
+
+    /// Whether the window reaches back to this part of time.
+    fn remembers(&self, part: u64) -> bool {
+        part <= self.newest && self.newest - part < PARTS
     }
 
     fn advance(&mut self, part: u64) {

@@ -11,8 +11,9 @@
 //!
 //! [`push_merge_max`]: crate::EngineConfig::push_merge_max
 //!
-//! Locks: a topic's, then a subscriber's; the catalog's and the schedule's alone. None is held while something is
-//! rendered, and none over an await.
+//! Locks: a topic's, then a subscriber's. Under the catalog's a change is noted in its topic, which waits for no other
+//! lock; else that and the schedule's are held alone. None is held while something is rendered, and none over an
+//! await.
 
 mod peer;
 mod subscriber;

@@ -349,15 +349,21 @@ impl Subscription {
 
 impl Hub {
     fn update_for(&self, watched: &Watched) -> Option<Arc<Update>> {
-        let Behind = match watched.topic.latest_for(watched.at) {
-            Ok(update) => return update,
-            Err(behind) => behind,
-        };
+        let topic = &watched.topic;
         let update = match watched.at {
-            Some(at) => self.update_since(&watched.topic, at)?,
-            None => self.snapshot(&watched.topic, self.view_or_absent(watched.topic.key())),
+            Some(at) => {
+                let newest = self.published.get(topic.key().borrowed());
+                let newest = newest.map(|shared| shared.revision());
+                let Behind = match topic.latest_for(at, newest) {
+                    Ok(update) => return update,
+                    Err(behind) => behind,
+                };
+                self.update_since(topic, at)?
+            }
+            // A newcomer is told what readers see now: he may have read it, and not all that changes is pushed.
+            None => self.snapshot(topic, self.view_or_absent(topic.key())),
         };
-        watched.topic.keep(watched.at, Arc::clone(&update));
+        topic.keep(watched.at, Arc::clone(&update));
         Some(update)
     }
 

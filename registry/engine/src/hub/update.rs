@@ -65,11 +65,10 @@ impl Update {
     }
 
     /// Whether somebody whose state is `at` may be told this.
-    pub(super) fn applies_to(&self, at: Option<Revision>) -> bool {
-        match (&self.kind, at) {
-            (UpdateKind::Snapshot(_), _) => true,
-            (UpdateKind::Delta { from, .. }, Some(at)) => at >= *from,
-            (UpdateKind::Delta { .. }, None) => false,
+    pub(super) fn applies_to(&self, at: Revision) -> bool {
+        match &self.kind {
+            UpdateKind::Snapshot(_) => true,
+            UpdateKind::Delta { from, .. } => at >= *from,
         }
     }
 

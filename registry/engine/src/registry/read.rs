@@ -7,7 +7,7 @@ use beatrix_core::catalog::{
     DirectoryPage, DirectoryQuery, DirectoryWalk, LayerInfo, NamespaceSummary, View,
 };
 use beatrix_core::changes::Change;
-use beatrix_core::model::{Revision, ServiceKey, ServiceRef, Version, Wall};
+use beatrix_core::model::{Endpoint, OperatorLayer, Revision, ServiceKey, ServiceRef, Version, Wall};
 use parking_lot::MutexGuard;
 use tokio::sync::oneshot;
 
@@ -122,6 +122,12 @@ impl Registry {
     #[must_use]
     pub fn layers(&self, service: ServiceRef<'_>) -> Vec<LayerInfo> {
         self.0.catalog.lock().layers(service)
+    }
+
+    /// The operator's layer of this endpoint, also of an instance that is gone or has yet to come.
+    #[must_use]
+    pub fn layer(&self, service: ServiceRef<'_>, endpoint: &Endpoint) -> Option<OperatorLayer> {
+        self.0.catalog.lock().layer(service, endpoint)
     }
 
     /// The value of a setting of the whole registry. Takes no lock.

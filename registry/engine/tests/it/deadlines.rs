@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use beatrix_core::liveness::TICK;
-use beatrix_core::model::{Liveness, Timings};
+use beatrix_core::model::{Liveness, SettingName, Timings};
 use beatrix_engine::Registry;
 use tokio::time::Instant;
 
-use crate::support::{beat, endpoint, living, ms, register, registry, sleep_ms, try_register, until_not};
+use crate::support::journal::Script;
+use crate::support::{
+    beat, endpoint, fixed, living, ms, operate, register, registry, sleep_ms, start, try_register, unguarded,
+    until_not,
+};
 
 /// A tick, and what tokio's timers (whole milliseconds, rounded up) and a look every millisecond add.
 const LATE_MAX: Duration = Duration::from_millis(TICK.as_millis() as u64 + 3);
@@ -109,4 +113,42 @@ async fn a_beat_by_address_moves_the_deadline() {
         until_not(&registry, "s", "10.0.0.1:80", "healthy", from).await,
         ms(15_000),
     );
+}
+
+/// Commands each of which must see the one before it applied: each takes a commit of its own.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_waits_for_one_commit_and_not_for_all_that_wait() {
+    let alone: fn(&Registry, u32) -> _ = |registry, number| {
+        let registry = registry.clone();
+        tokio::spawn(async move {
+            let name = format!("n{number}").parse::<SettingName>().unwrap();
+            registry.set(name, Some("on".into())).await.unwrap();
+        })
+    };
+    let chain: fn(&Registry, u32) -> _ = |registry, number| {
+        let registry = registry.clone();
+        tokio::spawn(async move {
+            operate(&registry, "t", "10.0.0.2:80", number + 2).await;
+        })
+    };
+    for propose in [alone, chain] {
+        let script = Script::default();
+        let registry = start(unguarded(), script.journal()).await;
+        try_register(&registry, "t", endpoint("10.0.0.2:80"), fixed())
+            .await
+            .unwrap();
+        register(&registry, "s", "10.0.0.1:80").await;
+        let began = Instant::now();
+        script.take(ms(5));
+        sleep_ms(14_900).await;
+        let proposed: Vec<_> = (0..200).map(|number| propose(&registry, number)).collect();
+        let unhealthy = until_not(&registry, "s", "10.0.0.1:80", "healthy", began).await;
+        // The commit that is under way, and its own.
+        let late_max = LATE_MAX + ms(2 * 6);
+        assert!(unhealthy <= ms(15_000) + late_max, "{unhealthy:?}");
+        // All are carried out nevertheless.
+        for written in proposed {
+            written.await.unwrap();
+        }
+    }
 }

@@ -323,3 +323,77 @@ async fn each_stands_alone_in_its_commit() {
     let alone = Command::RemoveService { service: key("s") };
     assert!(alone.stands_alone());
 }
+
+/// The only update of the first batch, which must be a snapshot.
+async fn whole(registry: &Registry, service: &str) -> (Revision, Option<f64>, usize) {
+    let mut newcomer = subscribe(registry, &[service], None);
+    let batch = told(&mut newcomer).await;
+    let UpdateKind::Snapshot(view) = &batch.updates[0].kind else {
+        panic!("{:?}", batch.updates[0])
+    };
+    let settings = view.settings.as_ref();
+    let threshold = settings.map(|settings| settings.protect_threshold.get());
+    (view.revision, threshold, view.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_is_told_what_readers_see_also_of_what_is_not_pushed() {
+    let registry = registry().await;
+    register(&registry, "s", A).await;
+    let mut first = subscribe(&registry, &["s", "t"], None);
+    let _snapshots = told(&mut first).await;
+    declare(&registry, "s", 0.5).await;
+    let seen = registry.view(key("s").borrowed()).unwrap().revision;
+    assert_eq!(whole(&registry, "s").await, (seen, Some(0.5), 1));
+    // Of another newcomer's snapshot, too, what is said later is no part.
+    declare(&registry, "s", 0.25).await;
+    sleep_ms(10_000).await;
+    assert_eq!(whole(&registry, "s").await.1, Some(0.25));
+
+    declare(&registry, "t", 0.5).await;
+    assert_eq!(whole(&registry, "t").await.1, Some(0.5));
+    registry.remove_service(key("t")).await.unwrap();
+    let removed = registry.version().revision;
+    assert_eq!(whole(&registry, "t").await, (removed, None, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newcomer_is_told_what_readers_see_also_within_a_burst() {
+    let registry = registry().await;
+    let mut first = subscribe(&registry, &["s"], None);
+    let _snapshot = told(&mut first).await;
+    register(&registry, "s", A).await;
+    let _pushed = told(&mut first).await;
+    for instances in 2..5 {
+        // None of these is pushed yet.
+        register(&registry, "s", &format!("10.0.0.{instances}:80")).await;
+        let (revision, _, told) = whole(&registry, "s").await;
+        let seen = registry.view(key("s").borrowed()).unwrap();
+        assert_eq!((revision, told), (seen.revision, seen.len()));
+        assert_eq!(told, instances);
+    }
+    assert!(poll(&mut first).is_none(), "they are still merged");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_resumes_far_behind_is_told_what_was_declared_since_the_last_snapshot() {
+    let mut config = unguarded();
+    config.catalog.change_log_max = 4;
+    let registry = start(config, Script::default().journal()).await;
+    for number in 0..10 {
+        try_register(&registry, "s", nth(number), fixed()).await.unwrap();
+    }
+    let resumed = async || {
+        let mut late = subscribe(&registry, &["s"], Some(Revision(1)));
+        let batch = told(&mut late).await;
+        let UpdateKind::Snapshot(view) = &batch.updates[0].kind else {
+            panic!("{:?}", batch.updates[0])
+        };
+        view.settings.is_some()
+    };
+    let _stays = subscribe(&registry, &["s"], None);
+    assert!(!resumed().await);
+    declare(&registry, "s", 0.5).await;
+    sleep_ms(10_000).await;
+    assert!(resumed().await);
+}

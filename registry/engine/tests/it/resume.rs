@@ -188,7 +188,7 @@ async fn what_is_told_of_a_forgotten_service_never_goes_back() {
     for follower in [&mut slow, &mut eager] {
         follower.hear().await;
         assert!(follower.agrees(&registry));
-        assert_eq!(follower.id, Revision(3));
+        assert_eq!(follower.id, registry.version().revision);
         follower.reconnect(&registry);
         assert!(poll(&mut follower.subscription).is_none());
     }

@@ -90,7 +90,14 @@ fn a_sticky_one_waits_for_ever_until_it_is_no_longer_sticky() {
     };
     assert_eq!(world.operate_ahead("s", A, sticky(true)), Ok(1));
     world.advance(TEN_MINUTES * 10);
-    assert!(world.catalog.layers(key("s").borrowed())[0].layer.sticky);
+    let layers = world.catalog.layers(key("s").borrowed());
+    assert!(layers[0].layer.sticky);
+    for info in layers {
+        let alone = world.catalog.layer(key("s").borrowed(), &info.endpoint);
+        assert_eq!(alone, Some(info.layer));
+    }
+    let nobody = endpoint("192.0.2.1:9");
+    assert_eq!(world.catalog.layer(key("s").borrowed(), &nobody), None);
     assert_eq!(world.operate_ahead("s", A, sticky(false)), Ok(1));
     world.advance(TEN_MINUTES);
     assert!(world.catalog.layers(key("s").borrowed()).is_empty());

@@ -158,17 +158,27 @@ pub(super) fn check_tables(world: &World) {
     let catalog = &world.catalog;
     let beats = catalog.beats();
     let mut slots = std::collections::BTreeSet::new();
-    let (mut healthy, mut beating, mut all_open) = (0, 0, 0);
+    let (mut healthy, mut beating, mut all_open, mut guarded_suspects) = (0, 0, 0, 0);
+    let mut fell = std::collections::BTreeMap::<u64, u32>::new();
     for (name, index) in &catalog.directory {
         let service = catalog.services[*index as usize].as_ref().unwrap();
         assert!(service.counts_agree());
         assert_eq!(service.key(), name);
         let (mut in_service, mut in_service_open) = (0_u32, 0);
+        // In a service where silence has no consequences nobody can fall.
+        let expires = service.expires();
         let mut clusters = std::collections::BTreeSet::new();
         for member in service.roster.iter() {
             let slot = catalog.slots.get(member.slot).unwrap();
             let open = slot.phase == Phase::Live && slot.fell.get().is_some();
             in_service_open += u32::from(open);
+            if expires {
+                guarded_suspects += u32::from(slot.phase == Phase::Suspect);
+                slot.fell
+                    .get()
+                    .into_iter()
+                    .for_each(|part| *fell.entry(part).or_default() += 1);
+            }
             assert!(slots.insert(member.slot), "one slot each");
             assert_eq!((&slot.endpoint, slot.service), (&member.endpoint, *index));
             let lease = beats.cell(member.slot).lease().unwrap();
@@ -193,15 +203,18 @@ pub(super) fn check_tables(world: &World) {
         }
         let guarded = service.guard.as_ref().map_or(0, |guard| guard.open());
         assert_eq!(guarded, in_service_open, "silences to be settled");
-        all_open += in_service_open;
+        all_open += if expires { in_service_open } else { 0 };
         assert_eq!(service.beating, in_service);
         assert_eq!(service.clusters.len(), clusters.len());
-        // In a service where silence has no consequences nobody can fall.
-        beating += if service.expires() { in_service } else { 0 };
+        beating += if expires { in_service } else { 0 };
         let nobody = Endpoint::new("192.0.2.1", 9).unwrap();
         assert_eq!(beats.slot_of(beats.identity(name.borrowed(), &nobody)), None);
     }
     assert_eq!(all_open, catalog.guard.open());
+    assert_eq!(guarded_suspects, catalog.guard.suspects());
+    for (part, silent) in catalog.guard.silent_by_part() {
+        assert!(silent <= fell.get(&part).copied().unwrap_or_default());
+    }
     assert_eq!(slots.len(), catalog.instances());
     assert_eq!((healthy, beating), (catalog.healthy(), catalog.beating));
     let suspects = slots

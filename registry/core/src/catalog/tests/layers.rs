@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::catalog::testing::{World, beat, endpoint, key, labelled, of_run, off, registration};
-use crate::catalog::{Command, Refusal};
+use crate::catalog::testing::{World, address, beat, endpoint, key, labelled, of_run, off, registration};
+use crate::catalog::{Command, DUE_MAX, Refusal};
 use crate::model::{Liveness, OperatorPatch, Reason, SessionId, Weight};
 
 const A: &str = "10.0.0.1:80";
@@ -285,4 +285,28 @@ fn there_is_none_of_an_instance_that_never_was() {
         world.operate("s", "10.0.0.2:80", patch),
         Err(Refusal::Invalid(_))
     ));
+}
+
+#[test]
+fn the_end_of_very_many_layers_takes_many_turns() {
+    let mut world = World::without_guard();
+    world.register("s", A, registration(Liveness::Static));
+    let many = 3 * DUE_MAX;
+    for number in 0..many {
+        world.operate_ahead("s", &address(number + 10), off()).unwrap();
+    }
+    world.now = world.now.after(TEN_MINUTES);
+    for turns in 1..=3 {
+        assert!(
+            world
+                .catalog
+                .next_deadline()
+                .is_some_and(|next| next <= world.now)
+        );
+        let before = world.history.len();
+        world.turn();
+        assert_eq!(world.history.len() - before, DUE_MAX);
+        let left = world.catalog.layers(key("s").borrowed());
+        assert_eq!(left.len(), many - turns * DUE_MAX);
+    }
 }

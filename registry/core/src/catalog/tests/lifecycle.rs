@@ -291,3 +291,27 @@ fn the_time_of_the_last_flip_of_health_is_kept_over_other_changes() {
     assert_eq!(world.member("s", "10.0.0.1:80").unwrap().state.since.0, 20_000);
     assert_eq!(world.now, at_ms(21_000));
 }
+
+/// Of its beats none was heard: the queue to the owner was full each time.
+#[test]
+fn an_unproven_one_whose_beats_nobody_heard_of_is_found_within_its_time() {
+    let mut world = World::without_guard();
+    world
+        .try_register("s", "10.0.0.1:80", beat(), Health::Unhealthy)
+        .unwrap();
+    let lease = world.lease("s", "10.0.0.1:80").unwrap();
+    for _ in 0..3 {
+        world.advance(Duration::from_secs(4));
+        assert!(matches!(world.beat_unheard(lease), Beat::Returned(_)));
+        assert_eq!(world.health("s", "10.0.0.1:80"), "unhealthy");
+    }
+    world.advance(Duration::from_secs(3));
+    assert_eq!(world.health("s", "10.0.0.1:80"), "healthy");
+    assert_eq!(world.last_reason(), Reason::Beat);
+    // By a beat only: who never beat does not become healthy.
+    world
+        .try_register("s", "10.0.0.2:80", beat(), Health::Unhealthy)
+        .unwrap();
+    world.advance(Duration::from_secs(16));
+    assert_eq!(world.health("s", "10.0.0.2:80"), "unhealthy");
+}

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use super::beats::check_tables;
 use super::deltas::contents;
-use crate::catalog::testing::{World, address, beat, declared, endpoint, key, of_run, off, registration};
-use crate::catalog::{CatalogConfig, Command, GuardEvent};
+use crate::catalog::testing::{
+    World, address, beat, declared, endpoint, expires, key, of_run, off, registration,
+};
+use crate::catalog::{
+    CatalogConfig, Command, DUE_MAX, DirectoryPage, DirectoryQuery, GuardEvent, NamespaceSummary,
+};
 use crate::liveness::Beat;
-use crate::model::{DeclaredStatus, Liveness, Reason, SessionId};
+use crate::model::{DeclaredStatus, Existence, Liveness, Reason, SessionId};
 
 const A: &str = "10.0.0.1:80";
 
@@ -138,4 +142,81 @@ fn a_few_suspects_that_stay_silent_after_a_restart_go() {
             .standing(key("s").borrowed(), &endpoint(&address(99)))
             .is_some()
     );
+}
+
+/// What there is of services, whatever was declared about them.
+fn services(world: &World) -> (DirectoryPage, Vec<Option<Reason>>, usize, Vec<NamespaceSummary>) {
+    let page = world.catalog.directory(DirectoryQuery {
+        namespace: "public",
+        group: None,
+        group_contains: None,
+        search: None,
+        empty: true,
+        declared: true,
+        offset: 0,
+        limit: 100,
+    });
+    let views = page
+        .services
+        .iter()
+        .map(|summary| world.catalog.view(summary.key.borrowed()));
+    let emptied_by = views.map(|view| view.unwrap().emptied_by).collect();
+    (
+        page,
+        emptied_by,
+        world.catalog.services(),
+        world.catalog.namespaces(),
+    )
+}
+
+#[test]
+fn a_service_that_ended_does_not_come_back() {
+    let mut world = World::without_guard();
+    for service in ["s", "t"] {
+        world.register(service, A, beat());
+        world.deregister(service, A).unwrap();
+    }
+    world.register("u", A, registration(Liveness::Static));
+    world.advance(Duration::from_secs(300));
+    world.register("v", A, beat());
+    world.deregister("v", A).unwrap();
+    world.declare_service("s", expires(false)).unwrap();
+    let changes = world.catalog.log().len();
+    world.advance(Duration::from_secs(300));
+    // `t` has ended, and no change of membership says so: all were told already that it is empty.
+    assert_eq!(world.catalog.services(), 3);
+    assert_eq!(world.catalog.log().len(), changes);
+    let before = services(&world);
+    world.reopen();
+    assert_eq!(services(&world), before);
+
+    world.advance(Duration::from_secs(600));
+    assert_eq!(world.catalog.services(), 1);
+    // It is new then, and says nothing about those who left the one before it.
+    let absent = Command::DeclareService {
+        service: key("t"),
+        patch: Box::new(expires(false)),
+        must: Existence::Absent,
+    };
+    world.reopen();
+    assert_eq!(world.run(absent), Ok(1));
+    assert_eq!(world.view("t").unwrap().emptied_by, None);
+    let before = services(&world);
+    world.reopen();
+    assert_eq!(services(&world), before);
+}
+
+#[test]
+fn the_end_of_very_many_services_takes_many_turns() {
+    let mut world = World::without_guard();
+    let many = 3 * DUE_MAX;
+    for number in 0..many {
+        world.register(&number.to_string(), A, beat());
+        world.deregister(&number.to_string(), A).unwrap();
+    }
+    world.now = world.now.after(Duration::from_secs(600));
+    for turns in 1..=3 {
+        world.turn();
+        assert_eq!(world.catalog.services(), many - turns * DUE_MAX);
+    }
 }

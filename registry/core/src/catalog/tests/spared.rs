@@ -253,3 +253,79 @@ fn a_restart_keeps_it_off() {
         assert_eq!((world.health("s", A), world.health("s", B)), ("gone", "healthy"));
     }
 }
+
+/// 220 of `b`, of whom all but the last beat, and 80 of `a`, who are silent from the first second on.
+fn a_silent_service_beside_another(world: &mut World) -> Vec<crate::model::Lease> {
+    let others = world.register_many("b", 220);
+    world.register_many("a", 80);
+    others
+}
+
+#[test]
+fn the_silences_of_a_spared_service_do_not_make_the_registrys_guard_hold() {
+    let mut world = World::new(CatalogConfig::default());
+    let others = a_silent_service_beside_another(&mut world);
+    let alive = &others[..219];
+    world.advance_beating(Duration::from_secs(10), &others);
+    // Of 300 these are not too many; of the 220 that are left they would be.
+    world.advance_beating(Duration::from_millis(6_000), alive);
+    world.declare_service("a", expires(false)).unwrap();
+    check_tables(&world);
+    world.events.clear();
+    world.advance_beating(Duration::from_secs(10), alive);
+    assert_eq!(world.events, [], "one of 220 fell");
+    assert_eq!(world.health("b", &address(219)), "unhealthy");
+    check_tables(&world);
+}
+
+const SMALL: [&str; 6] = ["a0", "a1", "a2", "a3", "a4", "a5"];
+
+#[test]
+fn those_whom_a_spared_service_has_lost_do_not_count_in_the_registry() {
+    let mut world = World::new(CatalogConfig::default());
+    let others = world.register_many("b", 220);
+    for service in SMALL {
+        for number in 0..15 {
+            // Removed when they fall, in services that are too small for a guard of their own.
+            world.register(service, &address(number), beat_with(5_000, 12_000, 12_000));
+        }
+    }
+    world.advance_beating(Duration::from_secs(10), &others);
+    world.advance_beating(Duration::from_secs(3), &others[10..]);
+    assert_eq!(world.catalog.instances(), 220);
+    for service in SMALL {
+        world.declare_service(service, expires(false)).unwrap();
+        check_tables(&world);
+    }
+    world.events.clear();
+    world.advance_beating(Duration::from_secs(15), &others[10..]);
+    assert_eq!(world.events, [], "ten of 220 fell");
+    assert_eq!(world.count("b", "unhealthy"), 10);
+    check_tables(&world);
+}
+
+#[test]
+fn the_suspects_of_a_spared_service_do_not_keep_the_registrys_guard_from_ending() {
+    let mut world = World::new(CatalogConfig::default());
+    let others = a_silent_service_beside_another(&mut world);
+    world.advance_beating(Duration::from_secs(20), &others);
+    assert_eq!(world.count("a", "suspect"), 80);
+    world.declare_service("a", expires(false)).unwrap();
+    check_tables(&world);
+    world.advance_beating(Duration::from_secs(1_000), &others);
+    // They are shown as what they are, and the registry says how many there are.
+    assert_eq!((world.count("a", "suspect"), world.catalog.suspects()), (80, 80));
+    world.advance_beating(Duration::from_secs(17), &others[70..]);
+    assert!(world.catalog.guarded().0);
+    world.beat_all(&others);
+    world.advance_beating(Duration::from_secs(2), &others);
+    assert!(!world.catalog.guarded().0, "all have returned");
+    check_tables(&world);
+
+    // Turned on again they count again.
+    world.declare_service("a", expires(true)).unwrap();
+    check_tables(&world);
+    world.advance_beating(Duration::from_secs(2), &others);
+    assert_eq!(world.catalog.guard.suspects(), 80);
+    check_tables(&world);
+}

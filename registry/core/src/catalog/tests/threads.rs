@@ -138,3 +138,38 @@ fn readers_see_only_whole_states_beside_a_writer() {
         done.store(true, Ordering::Release);
     });
 }
+
+#[test]
+fn a_reader_never_sees_a_service_before_its_first_revision() {
+    let mut world = World::without_guard();
+    let published = world.catalog.published();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers = [(); 2].map(|()| {
+            scope.spawn(|| {
+                let mut newest = 0;
+                while !done.load(Ordering::Acquire) {
+                    let shared = published.get(key("s").borrowed());
+                    if let Some(view) = shared.and_then(|shared| shared.fresh()) {
+                        assert!(
+                            view.revision.0 >= newest.max(1),
+                            "{} after {newest}",
+                            view.revision
+                        );
+                        newest = view.revision.0;
+                    }
+                }
+            })
+        });
+        for _ in 0..30_000 {
+            world.register("s", "10.0.0.1:80", beat());
+            world.view("s");
+            world.deregister("s", "10.0.0.1:80").unwrap();
+            world.remove_service("s").unwrap();
+            if readers.iter().any(std::thread::ScopedJoinHandle::is_finished) {
+                break;
+            }
+        }
+        done.store(true, Ordering::Release);
+    });
+}

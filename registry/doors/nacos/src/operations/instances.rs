@@ -184,11 +184,7 @@ fn standing(nacos: &Nacos, service: &ServiceKey, endpoint: &Endpoint) -> Option<
 fn kept(nacos: &Nacos, service: &ServiceKey, endpoint: &Endpoint) -> Option<OperatorLayer> {
     match standing(nacos, service, endpoint) {
         Some(layer) => layer,
-        None => {
-            let layers = nacos.registry.layers(service.borrowed()).into_iter();
-            let mut of_this = layers.filter(|info| info.endpoint == *endpoint);
-            of_this.next().map(|info| info.layer)
-        }
+        None => nacos.registry.layer(service.borrowed(), endpoint),
     }
 }
 

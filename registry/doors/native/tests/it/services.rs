@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use beatrix_core::model::{Existence, ServicePatch};
 use beatrix_wire as wire;
 use serde_json::{Value, json};
 
@@ -152,6 +153,26 @@ async fn a_long_poll_answers_at_the_change_or_at_the_end_of_the_wait() {
             .unwrap(),
         "after"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_poll_tells_at_its_end_what_woke_nobody() {
+    let door = Door::open().await;
+    door.register_with("10.0.0.1:80", json!({"liveness": {"type": "static"}}))
+        .await;
+    let view = door.service().await;
+    let poll = format!("{SERVICE}?after={}.{}&wait_ms=30000", view.epoch, view.revision);
+    let (answer, ()) = tokio::join!(door.get(&poll), async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let spared = ServicePatch {
+            expires: Some(false),
+            ..ServicePatch::default()
+        };
+        let service = "public/DEFAULT_GROUP/orders".parse().unwrap();
+        let declared = door.registry.declare_service(service, spared, Existence::Present);
+        assert!(declared.await.unwrap().changed);
+    });
+    assert!(answer.json::<wire::ServiceView>().revision > view.revision);
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,20 +22,33 @@ enum Run {
 }
 
 impl<J: Journal> Owner<J> {
-    /// Takes all requests: decides them in groups, and finishes each group.
+    /// Takes all requests: decides them in groups, and finishes each group. What waits for a group goes back into
+    /// `requests` if something is due by then: each group takes a commit, and there may be as many as requests.
     pub(super) async fn take(&mut self, requests: &mut Vec<Request>) {
         let mut waiting = VecDeque::from(std::mem::take(requests));
         let mut group = Group::default();
         loop {
             match self.decide_some(&mut waiting, &mut group) {
                 Run::Paused => {}
-                Run::Blocked => self.finish(&mut group).await,
+                Run::Blocked => {
+                    self.finish(&mut group).await;
+                    if self.is_due() {
+                        *requests = waiting.into();
+                        return;
+                    }
+                }
                 Run::Done => break,
             }
         }
         self.finish(&mut group).await;
         // Kept for its memory.
         *requests = waiting.into();
+    }
+
+    fn is_due(&self) -> bool {
+        let live = self.live();
+        let next = self.catalog.lock().next_deadline();
+        next.is_some_and(|deadline| deadline <= live)
     }
 
     /// Decides a run of requests in one hold of the lock, and answers those that come to nothing.

@@ -4,7 +4,7 @@
 mod services;
 mod time;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use services::Expires;
@@ -61,7 +61,6 @@ pub(super) struct Model {
     expire: Expires,
     /// Services, with when they became empty.
     pub(super) services: BTreeMap<ServiceKey, Option<u64>>,
-    ever: BTreeSet<ServiceKey>,
     /// What was set about the consequences of silence.
     said: Option<bool>,
     /// How many changes there were that readers can see, and mutations in all.
@@ -174,7 +173,6 @@ impl Model {
             }
         }
         self.services.insert(name.0.clone(), None);
-        self.ever.insert(name.0.clone());
         let (because, declared) = (Because::Other, None);
         let fresh = Instance {
             registration,

@@ -68,7 +68,6 @@ impl Model {
         self.settings.insert(service.clone(), after);
         let empty = self.instances_of(service).next().is_none();
         self.services.insert(service.clone(), empty.then_some(now));
-        self.ever.insert(service.clone());
         self.revision += 1;
         true
     }
@@ -79,8 +78,6 @@ impl Model {
             return false;
         }
         self.forget(service);
-        // Also for the next process.
-        self.ever.remove(service);
         self.revision += 1;
         true
     }

@@ -56,11 +56,8 @@ impl Model {
         });
         let over: Vec<_> = over.map(|(service, _)| service.clone()).collect();
         for service in over {
-            // The end of what was declared is told to the next process.
-            if self.settings.contains_key(&service) {
-                self.revision += 1;
-                self.ever.remove(&service);
-            }
+            // The next process is told.
+            self.revision += 1;
             self.forget(&service);
         }
     }
@@ -73,10 +70,8 @@ impl Model {
         for kept in self.layers.values_mut() {
             kept.gone_since = kept.gone_since.map(|_| self.now);
         }
-        // The whole history is replayed, so that each service that ever was is there again.
-        for service in &self.ever {
-            let empty = !self.instances.keys().any(|(of, _)| of == service);
-            self.services.insert(service.clone(), empty.then_some(self.now));
+        for empty in self.services.values_mut() {
+            *empty = empty.map(|_| self.now);
         }
     }
 }

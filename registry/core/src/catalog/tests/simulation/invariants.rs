@@ -2,9 +2,9 @@
 
 use super::machine::Machine;
 use super::oracle::{Stand, TICK};
-use crate::catalog::Mutation;
 use crate::catalog::testing::World;
 use crate::catalog::tests::deltas::{Contents, caught_up, contents};
+use crate::catalog::{GuardEvent, Mutation};
 use crate::liveness::GuardConfig;
 use crate::model::{Health, Reason, Revision, ServiceKey};
 
@@ -194,6 +194,50 @@ pub(super) fn invariant_9_who_comes_back_catches_up(
     (caught_up.is_some(), newest)
 }
 
+/// A guard holds only while those of its scope who are silent, and can fall, are above the threshold. To be looked at
+/// when it was judged and nothing that came of it is applied yet.
+pub(super) fn invariant_10_the_guard_holds_for_those_who_can_fall_only(
+    machine: &Machine,
+    events: &[GuardEvent],
+) {
+    let (now, oracle, catalog) = (machine.world.now.0, &machine.oracle, &machine.world.catalog);
+    let config = &machine.guard;
+    let window = config.window.as_micros() as u64;
+    // Each is counted from when it was seen to fall; what came of it stands later, if at all.
+    let recent = |at: u64| now <= at + window;
+    let services = oracle.holding.iter().cloned().map(Some);
+    for scope in services.chain(oracle.everywhere.then_some(None)) {
+        let counts = |service: &ServiceKey| match &scope {
+            Some(scope) => scope == service,
+            None => !oracle.off.contains(&Some(service.clone())),
+        };
+        let open = match &scope {
+            Some(scope) => catalog
+                .service(scope.borrowed())
+                .and_then(|(_, service)| service.guard.as_deref()),
+            None => Some(&catalog.guard),
+        };
+        let open = open.map_or(0, |guard| guard.open() as usize);
+        let gone = oracle.expired.iter();
+        let gone = gone
+            .filter(|(at, service)| recent(*at) && counts(service))
+            .count();
+        let known = || oracle.known.iter().filter(|(name, _)| counts(&name.0));
+        let trips = events.contains(&GuardEvent::Holds(scope.clone()));
+        let silent = known().filter(|(_, known)| match known.stand {
+            Stand::Live => false,
+            Stand::Silent => trips && recent(known.since),
+            Stand::Suspect => true,
+        });
+        let silent = silent.count() + open + gone;
+        let population = known().count() + gone;
+        assert!(
+            silent * 100 > population * config.threshold_percent as usize,
+            "the guard of {scope:?} holds at {now} for {silent} of {population}"
+        );
+    }
+}
+
 /// Where so many fall silent that the guard must hold, it holds; unless it ended not long ago.
 pub(super) fn invariant_10_no_mass_expiry_goes_unguarded(machine: &Machine, config: &GuardConfig) {
     let now = machine.world.now.0;
@@ -202,7 +246,11 @@ pub(super) fn invariant_10_no_mass_expiry_goes_unguarded(machine: &Machine, conf
     let window = config.window.as_micros() as u64 * 14 / 16;
     let recent = |(at, _): &&(u64, (ServiceKey, crate::model::Endpoint))| now < at + window;
     let check = |scope: Option<&ServiceKey>| {
-        let of = |service: &ServiceKey| scope.is_none_or(|scope| scope == service);
+        // For a guard of the registry those count who can fall.
+        let of = |service: &ServiceKey| match scope {
+            Some(scope) => scope == service,
+            None => !oracle.is_off(service),
+        };
         let rests = oracle
             .ended
             .get(&scope.cloned())
@@ -221,10 +269,7 @@ pub(super) fn invariant_10_no_mass_expiry_goes_unguarded(machine: &Machine, conf
             .filter(recent)
             .filter(|(_, name)| of(&name.0))
             .count();
-        // For a guard of the registry those count who can fall.
-        let can_fall = |service: &ServiceKey| scope.is_some() || !oracle.is_off(service);
-        let there = oracle.known.keys();
-        let population = there.filter(|name| of(&name.0) && can_fall(&name.0)).count() + lost;
+        let population = oracle.known.keys().filter(|name| of(&name.0)).count() + lost;
         let must = config.enabled
             && population >= config.population_min as usize
             && fell * 100 > population * config.threshold_percent as usize;

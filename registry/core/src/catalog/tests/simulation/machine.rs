@@ -202,6 +202,7 @@ impl Machine {
             self.oracle.guard(event, now.0);
         }
         invariants::invariants_3_and_6_nothing_is_early(self, &mutations);
+        invariants::invariant_10_the_guard_holds_for_those_who_can_fall_only(self, &events);
         let guarded = !events.is_empty();
         self.world.events.extend(events);
         for mutation in &mutations {

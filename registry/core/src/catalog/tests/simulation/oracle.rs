@@ -43,6 +43,8 @@ pub(super) struct Oracle {
     pub(super) fell: Vec<(u64, Name)>,
     /// Who of them was removed for it, with when it fell.
     pub(super) lost: Vec<(u64, Name)>,
+    /// All who were removed for their silence: when, from which service.
+    pub(super) expired: Vec<(u64, ServiceKey)>,
     /// Where silence has no consequences; `None` is everywhere.
     pub(super) off: BTreeSet<Option<ServiceKey>>,
     /// When each guard last ended; `None` is the registry's.
@@ -192,6 +194,7 @@ impl Oracle {
                 if *reason != Reason::Expired {
                     self.forget(&name);
                 } else {
+                    self.expired.push((now, name.0.clone()));
                     if known.stand == Stand::Live {
                         self.fell.push((now, name.clone()));
                     }
