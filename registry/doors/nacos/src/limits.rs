@@ -15,6 +15,7 @@
 //! | `clients_max` | 100,000 clients in one list | the list ends there |
 //! | `udpPort` | 0 to 65535 | 400 |
 //! | `udp_subscriptions_max` | 50,000 of a service and a target | the client is not pushed to, and polls |
+//! | `udp_subscriptions_per_address_max` | 1,000 that are told at one IP address, loopback as well | the same |
 //! | `udp_clusters_bytes_max` | 1024 bytes of `clusters` | the same |
 //! | `udp_text_bytes_max` | 128 bytes of `app` and of the agent | cut off where it is shown |
 //! | `udp_datagram_bytes_max` | 65,507 bytes, packed | not sent, counted, logged once for the service |
@@ -43,6 +44,11 @@ pub const CLIENTS_MAX: usize = 100_000;
 /// How many subscriptions there may be for UDP push, each of one service and one target. Half of what the hub takes by
 /// default: whoever makes them up must not crowd out those that hold a connection.
 pub const UDP_SUBSCRIPTIONS_MAX: usize = 50_000;
+
+/// How many subscriptions for UDP push may name one IP address. An address is where the datagrams go, and nobody has
+/// proved that it asked for them: so this bounds what a stranger can be sent. A machine that watches more than a thousand
+/// services polls the rest.
+pub const UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX: usize = 1_000;
 
 /// How long `clusters` of a subscription for UDP push may be, in bytes.
 pub const UDP_CLUSTERS_BYTES_MAX: usize = 1024;

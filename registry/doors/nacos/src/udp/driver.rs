@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::ack;
-use super::book::Sent;
+use super::book::{Answer, Sent};
 use super::payloads::{Payloads, Wanted};
 use super::pusher::{Shared, count};
 use super::sockets::Datagrams;
@@ -120,7 +120,13 @@ impl<D: Datagrams> Driver<D> {
 
     async fn send_again(&self, now: Instant) {
         let due = self.shared.book.lock().take_due(now);
-        count(&self.shared.counters.given_up, due.given_up);
+        count(&self.shared.counters.given_up, due.given_up.len() as u64);
+        {
+            let mut leases = self.shared.leases.lock();
+            for id in due.given_up {
+                leases.silence(id);
+            }
+        }
         for sent in due.again {
             count(&self.shared.counters.resent, 1);
             self.send(sent.target, &sent.bytes).await;
@@ -149,11 +155,15 @@ impl<D: Datagrams> Driver<D> {
     }
 
     async fn tell_one(&mut self, id: u64) {
-        // One that has ended may have been woken before.
-        while let Some(held) = self.held.get_mut(&id)
-            && let Some(revision) = held.news()
-        {
-            let Some(told) = self.shared.leases.lock().get(id).cloned() else {
+        loop {
+            // One that has ended may have been woken before; what a silent one has missed waits in the hub.
+            let Some(told) = self.shared.leases.lock().audible(id).cloned() else {
+                return;
+            };
+            let Some(held) = self.held.get_mut(&id) else {
+                return;
+            };
+            let Some(revision) = held.news() else {
                 return;
             };
             let wanted = Wanted {
@@ -208,13 +218,24 @@ async fn receive<D: Datagrams>(shared: Arc<Shared>, datagrams: Arc<D>) {
             }
         };
         if let Some(id) = ack::acknowledged(&buffer[..len]) {
-            let acknowledged = shared.book.lock().acknowledged(Target::source(from), id);
-            if let Some((subscription, revision)) = acknowledged {
-                count(&shared.counters.acknowledged, 1);
-                shared.registry.hub().acknowledge(subscription, revision);
+            let now = Instant::now();
+            let answer = shared.book.lock().acknowledged(Target::source(from), id, now);
+            if let Some(answer) = answer {
+                take(&shared, answer);
             }
         }
         // A flood of datagrams must not keep the worker to itself.
         tokio::task::coop::consume_budget().await;
+    }
+}
+
+fn take(shared: &Shared, answer: Answer) {
+    let Answer { subscription, newest } = answer;
+    if let Some(revision) = newest {
+        count(&shared.counters.acknowledged, 1);
+        shared.registry.hub().acknowledge(subscription, revision);
+    }
+    if shared.leases.lock().heard(subscription) {
+        shared.ready.woken(subscription);
     }
 }

@@ -3,9 +3,13 @@
 //! A subscription ends 30 s after the last list request that named it. Its end stands in a heap once: when its time
 //! comes, the last request tells whether it is over, or when to look again. So a renewal costs a look-up, and nobody
 //! walks all subscriptions.
+//!
+//! One who acknowledges nothing is silent: he is told nothing until he is heard of again, by an acknowledgement or by
+//! another list request.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +18,7 @@ use beatrix_engine::hub::Peer;
 use tokio::time::Instant;
 
 use super::target::Target;
+use crate::limits::{UDP_SUBSCRIPTIONS_MAX, UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX};
 
 /// How long a list request subscribes for. Nacos 2.x: a client that only subscribes is dropped when its last list is
 /// older than 30 s; clients ask every ten.
@@ -31,15 +36,18 @@ pub(super) struct Told {
 struct Lease {
     told: Told,
     ends: Instant,
+    /// Whether nothing is sent to him, since he acknowledges nothing.
+    silent: bool,
 }
 
 /// What a list request means for a subscription that is there.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Renewed {
-    /// It goes on.
-    Same,
-    /// It goes on, and the client says other things of itself.
-    Changed(u64),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Renewed {
+    pub(super) id: u64,
+    /// Whether the client says other things of itself.
+    pub(super) changed: bool,
+    /// Whether it was silent until now.
+    pub(super) was_silent: bool,
 }
 
 /// All subscriptions, by the number that the hub gave them.
@@ -48,6 +56,8 @@ pub(super) struct Leases {
     leases: HashMap<u64, Lease>,
     /// Nacos: one subscription for each service and target.
     by_name: HashMap<(ServiceKey, Target), u64>,
+    /// How many are told at each address.
+    by_address: HashMap<IpAddr, usize>,
     ends: BinaryHeap<Reverse<(Instant, u64)>>,
 }
 
@@ -57,18 +67,35 @@ impl Leases {
         let id = *self.by_name.get(&(told.service.clone(), told.target))?;
         let lease = self.leases.get_mut(&id)?;
         lease.ends = now + LEASE;
-        if lease.told.peer == told.peer {
-            return Some(Renewed::Same);
+        let was_silent = std::mem::take(&mut lease.silent);
+        let changed = lease.told.peer != told.peer;
+        if changed {
+            lease.told.peer = Arc::clone(&told.peer);
         }
-        lease.told.peer = Arc::clone(&told.peer);
-        Some(Renewed::Changed(id))
+        Some(Renewed {
+            id,
+            changed,
+            was_silent,
+        })
+    }
+
+    /// Whether one more may begin.
+    pub(super) fn have_room_for(&self, told: &Told) -> bool {
+        let there = self
+            .by_address
+            .get(&told.target.ip())
+            .copied()
+            .unwrap_or_default();
+        self.leases.len() < UDP_SUBSCRIPTIONS_MAX && there < UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX
     }
 
     /// Begins a subscription that is not there yet.
     pub(super) fn begin(&mut self, id: u64, told: Told, now: Instant) {
         let ends = now + LEASE;
         self.by_name.insert((told.service.clone(), told.target), id);
-        self.leases.insert(id, Lease { told, ends });
+        *self.by_address.entry(told.target.ip()).or_default() += 1;
+        let silent = false;
+        self.leases.insert(id, Lease { told, ends, silent });
         self.ends.push(Reverse((ends, id)));
     }
 
@@ -82,9 +109,8 @@ impl Leases {
             self.ends.pop();
             match self.leases.get(&id) {
                 Some(lease) if lease.ends > now => self.ends.push(Reverse((lease.ends, id))),
-                Some(Lease { told, .. }) => {
-                    self.by_name.remove(&(told.service.clone(), told.target));
-                    self.leases.remove(&id);
+                Some(_) => {
+                    self.end(id);
                     ended.push(id);
                 }
                 None => {}
@@ -93,13 +119,41 @@ impl Leases {
         ended
     }
 
+    fn end(&mut self, id: u64) {
+        let Some(Lease { told, .. }) = self.leases.remove(&id) else {
+            return;
+        };
+        if let Some(there) = self.by_address.get_mut(&told.target.ip()) {
+            *there -= 1;
+            if *there == 0 {
+                self.by_address.remove(&told.target.ip());
+            }
+        }
+        self.by_name.remove(&(told.service, told.target));
+    }
+
+    /// Nothing was acknowledged for too long.
+    pub(super) fn silence(&mut self, id: u64) {
+        if let Some(lease) = self.leases.get_mut(&id) {
+            lease.silent = true;
+        }
+    }
+
+    /// Something was acknowledged. Returns whether that ends a silence.
+    pub(super) fn heard(&mut self, id: u64) -> bool {
+        let lease = self.leases.get_mut(&id);
+        lease.is_some_and(|lease| std::mem::take(&mut lease.silent))
+    }
+
     /// When to look for ends again.
     pub(super) fn next_end(&self) -> Option<Instant> {
         self.ends.peek().map(|Reverse((at, _))| *at)
     }
 
-    pub(super) fn get(&self, id: u64) -> Option<&Told> {
-        self.leases.get(&id).map(|lease| &lease.told)
+    /// Whom to tell. `None` if he has ended or is silent.
+    pub(super) fn audible(&self, id: u64) -> Option<&Told> {
+        let lease = self.leases.get(&id).filter(|lease| !lease.silent);
+        lease.map(|lease| &lease.told)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -122,6 +176,14 @@ mod tests {
         }
     }
 
+    fn renewed(id: u64, changed: bool) -> Renewed {
+        Renewed {
+            id,
+            changed,
+            was_silent: false,
+        }
+    }
+
     #[test]
     fn a_lease_ends_30_s_after_its_last_renewal() {
         let mut leases = Leases::default();
@@ -131,17 +193,17 @@ mod tests {
         assert_eq!(leases.renew(&a, start), None);
         leases.begin(1, a.clone(), start);
         leases.begin(2, b.clone(), at(1));
-        assert_eq!(leases.renew(&a, at(10)), Some(Renewed::Same));
+        assert_eq!(leases.renew(&a, at(10)), Some(renewed(1, false)));
         assert_eq!(leases.next_end(), Some(at(30)));
 
         assert!(leases.end_due(at(30)).is_empty());
         assert_eq!(leases.end_due(at(31)), [2]);
-        assert_eq!((leases.get(2), leases.len()), (None, 1));
+        assert_eq!((leases.audible(2), leases.len()), (None, 1));
         assert_eq!(leases.next_end(), Some(at(40)));
         assert!(leases.end_due(at(39)).is_empty());
         assert_eq!(leases.end_due(at(40)), [1]);
         assert_eq!((leases.next_end(), leases.len()), (None, 0));
-        assert!(leases.by_name.is_empty());
+        assert!(leases.by_name.is_empty() && leases.by_address.is_empty());
         // What has ended can begin anew.
         assert_eq!(leases.renew(&b, at(41)), None);
     }
@@ -153,9 +215,55 @@ mod tests {
         leases.begin(1, told("a", 1, "c1"), now);
         assert_eq!(leases.renew(&told("a", 2, "c1"), now), None);
         assert_eq!(leases.renew(&told("b", 1, "c1"), now), None);
-        assert_eq!(leases.renew(&told("a", 1, "c1"), now), Some(Renewed::Same));
-        assert_eq!(leases.renew(&told("a", 1, "c2"), now), Some(Renewed::Changed(1)));
-        assert_eq!(leases.get(1).unwrap().peer.cluster, "c2");
-        assert_eq!(leases.renew(&told("a", 1, "c2"), now), Some(Renewed::Same));
+        assert_eq!(leases.renew(&told("a", 1, "c1"), now), Some(renewed(1, false)));
+        assert_eq!(leases.renew(&told("a", 1, "c2"), now), Some(renewed(1, true)));
+        assert_eq!(leases.audible(1).unwrap().peer.cluster, "c2");
+        assert_eq!(leases.renew(&told("a", 1, "c2"), now), Some(renewed(1, false)));
+    }
+
+    #[test]
+    fn one_who_is_silent_is_told_nothing_until_he_is_heard_of() {
+        let mut leases = Leases::default();
+        let now = Instant::now();
+        let a = told("a", 1, "");
+        leases.begin(1, a.clone(), now);
+        assert!(!leases.heard(1));
+        leases.silence(1);
+        assert_eq!(leases.audible(1), None);
+        assert!(leases.heard(1));
+        assert_eq!(leases.audible(1), Some(&a));
+        leases.silence(1);
+        let after = Renewed {
+            was_silent: true,
+            ..renewed(1, false)
+        };
+        assert_eq!(leases.renew(&a, now), Some(after));
+        assert_eq!(leases.audible(1), Some(&a));
+        leases.silence(2);
+        assert!(!leases.heard(2));
+    }
+
+    #[test]
+    fn only_so_many_are_told_at_one_address() {
+        let mut leases = Leases::default();
+        let now = Instant::now();
+        for port in 1..=1_000 {
+            let one = told("a", port, "");
+            assert!(leases.have_room_for(&one));
+            leases.begin(
+                u64::from(port),
+                one,
+                now + Duration::from_secs(u64::from(port == 1)),
+            );
+        }
+        let more = told("b", 1, "");
+        assert!(!leases.have_room_for(&more));
+        let elsewhere = Told {
+            target: Target::new("10.0.0.2", 1).unwrap(),
+            ..more.clone()
+        };
+        assert!(leases.have_room_for(&elsewhere));
+        assert_eq!(leases.end_due(now + LEASE).len(), 999);
+        assert!(leases.have_room_for(&more));
     }
 }

@@ -19,26 +19,34 @@
 //! - one datagram for a new (service, target), and one resend if it is not acknowledged; a repeated request sends
 //!   nothing and only prolongs the lease;
 //! - one for each change of the service after it, merged to at most 20 a second, until 30 s after the last request;
-//! - of those not acknowledged only the newest is sent again, once;
+//! - of those not acknowledged only the newest is sent again, once; and when nothing has been acknowledged for 20 s
+//!   nothing more is sent, until an acknowledgement or another list request;
+//! - [`UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX`] subscriptions that name one address, whatever the port;
 //! - [`UDP_SUBSCRIPTIONS_MAX`] subscriptions in all, half of what the hub takes, so that they cannot crowd out others;
 //! - never to port 0, to unspecified, multicast or broadcast addresses. The broadcast address of a subnet cannot be
 //!   told from another one; the system refuses it, since the sockets do not ask to broadcast.
 //!
-//! What remains is that somebody who reaches the HTTP port can have small JSON sent to addresses that the registry
-//! reaches and he does not. The sockets are bound to the address that HTTP is bound to; on loopback, which is the
-//! default, nothing leaves the machine.
+//! What remains is that somebody who reaches the HTTP port can have lists sent to addresses that the registry reaches and
+//! he does not: each a datagram of at most [`UDP_DATAGRAM_BYTES_MAX`] bytes, far more than his request, and at each
+//! change of the service another one, for the 20 s that silence takes. Whoever lets strangers reach the HTTP port should
+//! switch push off (`pushEnabled`). The sockets are bound to the address that HTTP is bound to; on loopback, which is
+//! the default, nothing leaves the machine.
 //!
 //! # Differences from Nacos
 //!
 //! - A change of a quiet service is pushed at once, those of the next 50 ms in one more datagram: three that follow one
 //!   another within 200 ms come in fewer or as many datagrams, the last of which holds all three. Nacos waits for
 //!   500 ms and sends one.
+//! - Nacos goes on sending to one who acknowledges nothing, as long as he asks for lists. So does this, since each list
+//!   request ends his silence.
 //! - A newer datagram supersedes one that is not acknowledged: what is sent again is never out of date.
 //! - Datagrams that carry the same for the same reason have the same `lastRefTime`. It stays below 2^53: Node reads it
 //!   as a floating-point number.
 //! - `clientIP` must be an address; Nacos also resolves names.
 //!
+//! [`UDP_DATAGRAM_BYTES_MAX`]: crate::limits::UDP_DATAGRAM_BYTES_MAX
 //! [`UDP_SUBSCRIPTIONS_MAX`]: crate::limits::UDP_SUBSCRIPTIONS_MAX
+//! [`UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX`]: crate::limits::UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX
 
 mod ack;
 mod agent;

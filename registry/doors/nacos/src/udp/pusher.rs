@@ -10,10 +10,9 @@ use tokio::time::Instant;
 
 use super::book::Book;
 use super::driver::Driver;
-use super::leases::{Leases, Renewed, Told};
+use super::leases::{Leases, Told};
 use super::ready::Ready;
 use super::sockets::Datagrams;
-use crate::limits::UDP_SUBSCRIPTIONS_MAX;
 
 /// Pushes changes to the clients of Nacos 1.x. A clone is the same pusher.
 #[derive(Debug, Clone)]
@@ -53,7 +52,7 @@ pub struct Counts {
     pub resent: u64,
     /// Datagrams that were acknowledged.
     pub acknowledged: u64,
-    /// Datagrams that were sent twice and never acknowledged.
+    /// How often nothing was acknowledged for so long that no more is sent, until the client is heard of.
     pub given_up: u64,
     /// Datagrams that were not sent, since they would have been too large.
     pub too_large: u64,
@@ -99,13 +98,16 @@ impl Pusher {
         } = &*self.0;
         // Held until the subscription stands: two requests at once make one.
         let mut leases = leases.lock();
-        match leases.renew(&told, Instant::now()) {
-            Some(Renewed::Same) => return,
-            Some(Renewed::Changed(id)) => {
-                registry.hub().describe(id, told.peer);
-                return;
+        if let Some(renewed) = leases.renew(&told, Instant::now()) {
+            if renewed.changed {
+                registry.hub().describe(renewed.id, told.peer);
             }
-            None => {}
+            drop(leases);
+            if renewed.was_silent {
+                // What changed after his list was made and before this must not be lost.
+                ready.woken(renewed.id);
+            }
+            return;
         }
         let wish = Subscribe {
             services: vec![told.service.clone()],
@@ -115,7 +117,7 @@ impl Pusher {
             since: None,
             peer: Some(Arc::clone(&told.peer)),
         };
-        let subscription = if leases.len() < UDP_SUBSCRIPTIONS_MAX {
+        let subscription = if leases.have_room_for(&told) {
             registry.hub().subscribe(wish).ok()
         } else {
             None

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 pub(super) struct News {
     /// New subscriptions.
     pub(super) arrived: Vec<Subscription>,
-    /// Subscriptions that have news: each at most once, since a waker wakes once.
+    /// Subscriptions that may have news.
     pub(super) woken: Vec<u64>,
 }
 
@@ -33,8 +33,7 @@ struct Waking {
 
 impl Wake for Waking {
     fn wake(self: Arc<Self>) {
-        self.ready.news.lock().woken.push(self.id);
-        self.ready.there_is.notify_one();
+        self.ready.woken(self.id);
     }
 }
 
@@ -48,6 +47,12 @@ impl Ready {
 
     pub(super) fn arrived(&self, subscription: Subscription) {
         self.news.lock().arrived.push(subscription);
+        self.there_is.notify_one();
+    }
+
+    /// Somebody is to be looked at: he has news, or may be told again.
+    pub(super) fn woken(&self, id: u64) {
+        self.news.lock().woken.push(id);
         self.there_is.notify_one();
     }
 
