@@ -17,6 +17,8 @@
 //! | `udp_subscriptions_max` | 50,000 of a service and a target | the client is not pushed to, and polls |
 //! | `udp_subscriptions_per_address_max` | 1,000 that are told at one IP address, loopback as well | the same |
 //! | `udp_clusters_bytes_max` | 1024 bytes of `clusters` | the same |
+//! | `udp_clusters_per_service_max` | 32 different texts of `clusters` that a service is pushed for | the same; a subscription that asks for another one stays as it was |
+//! | `udp_packets_bytes_max` | 16 MiB of packets that are kept to be shared | they are made anew |
 //! | `udp_text_bytes_max` | 128 bytes of `app` and of the agent | cut off where it is shown |
 //! | `udp_datagram_bytes_max` | 65,507 bytes, packed | not sent, counted, logged once for the service |
 //! | `udp_data_bytes_max` | 2 MiB of a list, not packed | the same |
@@ -52,6 +54,12 @@ pub const UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX: usize = 1_000;
 
 /// How long `clusters` of a subscription for UDP push may be, in bytes.
 pub const UDP_CLUSTERS_BYTES_MAX: usize = 1024;
+
+/// For how many different texts of `clusters` a service is pushed. Each is rendered and packed by itself at every change.
+pub const UDP_CLUSTERS_PER_SERVICE_MAX: usize = 32;
+
+/// How many bytes of packets are kept, for a moment, for others who are to be told the same.
+pub const UDP_PACKETS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How much of a text that a UDP subscriber says of itself is kept to be shown, in bytes.
 pub const UDP_TEXT_BYTES_MAX: usize = 128;

@@ -1,7 +1,7 @@
 //! What was sent and is not acknowledged yet. Time comes in as an argument.
 //!
-//! Each subscription has at most one datagram here, the newest: so one that nobody answers for costs that much and no
-//! more, and what is sent again is never out of date. Its deadline stands in a heap once, and is looked up anew when it
+//! Each subscription has at most one datagram here, the newest, and of that only the number: what is sent again is made
+//! anew, and so is never out of date. One that nobody answers for costs a few hundred bytes. Its deadline stands in a heap once, and is looked up anew when it
 //! fires.
 //!
 //! A subscription is given up when for twice the time of one acknowledgement there was none at all. Newer datagrams do
@@ -14,7 +14,6 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
 use beatrix_core::model::Revision;
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::target::Target;
@@ -26,14 +25,13 @@ pub(super) const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 const EARLIER_MAX: usize = 8;
 
 /// A datagram that was sent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Sent {
     /// What acknowledgements of it name.
     pub(super) id: u64,
     pub(super) target: Target,
     /// The state that it told.
     pub(super) revision: Revision,
-    pub(super) bytes: Bytes,
 }
 
 /// What nobody has acknowledged.
@@ -49,7 +47,7 @@ struct Waiting {
     /// Whether nothing is expected any more. An acknowledgement is still understood.
     given_up: bool,
     /// The last datagrams before the newest, the oldest first.
-    earlier: VecDeque<u64>,
+    earlier: VecDeque<(u64, Revision)>,
 }
 
 impl Waiting {
@@ -74,8 +72,8 @@ pub(super) struct Answer {
 /// What time demands.
 #[derive(Debug, Default)]
 pub(super) struct Due {
-    /// To be sent again.
-    pub(super) again: Vec<Sent>,
+    /// Subscriptions whose newest datagram is to be sent again.
+    pub(super) again: Vec<u64>,
     /// Subscriptions that acknowledged nothing for too long.
     pub(super) given_up: Vec<u64>,
 }
@@ -101,12 +99,27 @@ impl Book {
     /// Notes a datagram. It supersedes the one before it in the same subscription; that nothing was acknowledged
     /// remains true.
     pub(super) fn sent(&mut self, subscription: u64, sent: Sent, now: Instant) {
+        self.put(subscription, sent, now, false);
+    }
+
+    /// The state of the newest datagram, if that was to be sent again and still is.
+    pub(super) fn to_send_again(&self, subscription: u64) -> Option<Revision> {
+        let waiting = self.entries.get(&subscription)?.waiting.as_ref()?;
+        (waiting.again && !waiting.given_up).then_some(waiting.sent.revision)
+    }
+
+    /// Notes the datagram that was sent in place of the one that is to be sent again.
+    pub(super) fn sent_again(&mut self, subscription: u64, sent: Sent, now: Instant) {
+        self.put(subscription, sent, now, true);
+    }
+
+    fn put(&mut self, subscription: u64, sent: Sent, now: Instant, again: bool) {
         let entry = self.entries.entry(subscription).or_default();
         let before = entry.waiting.take();
         let mut waiting = Waiting {
             due: now + ACK_TIMEOUT,
             since: now,
-            again: false,
+            again,
             given_up: false,
             earlier: VecDeque::new(),
             sent,
@@ -116,9 +129,12 @@ impl Book {
                 waiting.since = before.since;
             }
             waiting.earlier = before.earlier;
-            waiting.earlier.push_back(before.sent.id);
+            // The same one, if others were to be told the same a moment ago.
+            if before.sent.id != waiting.sent.id {
+                waiting.earlier.push_back((before.sent.id, before.sent.revision));
+            }
             if waiting.earlier.len() > EARLIER_MAX
-                && let Some(oldest) = waiting.earlier.pop_front()
+                && let Some((oldest, _)) = waiting.earlier.pop_front()
             {
                 self.by_ack.remove(&(before.sent.target, oldest));
             }
@@ -135,13 +151,17 @@ impl Book {
     pub(super) fn acknowledged(&mut self, from: Target, id: u64, now: Instant) -> Option<Answer> {
         let subscription = *self.by_ack.get(&(from, id))?;
         let waiting = self.entries.get_mut(&subscription)?.waiting.as_mut()?;
-        let newest = (waiting.sent.id == id).then_some(waiting.sent.revision);
+        let Sent {
+            id: newest, revision, ..
+        } = waiting.sent;
+        // What was sent again told the same under another number.
+        let newest = (newest == id || waiting.earlier.contains(&(id, revision))).then_some(revision);
         if newest.is_some() {
             self.forget(subscription);
         } else {
             waiting.since = now;
             // That one counts once.
-            waiting.earlier.retain(|earlier| *earlier != id);
+            waiting.earlier.retain(|(earlier, _)| *earlier != id);
             self.by_ack.remove(&(from, id));
         }
         Some(Answer { subscription, newest })
@@ -153,7 +173,8 @@ impl Book {
             return;
         };
         if let Some(Waiting { sent, earlier, .. }) = entry.waiting.take() {
-            for id in earlier.into_iter().chain([sent.id]) {
+            let earlier = earlier.into_iter().map(|(id, _)| id);
+            for id in earlier.chain([sent.id]) {
                 self.by_ack.remove(&(sent.target, id));
             }
         }
@@ -186,7 +207,7 @@ impl Book {
             if waiting.due <= now {
                 waiting.due = now + ACK_TIMEOUT;
                 if !std::mem::replace(&mut waiting.again, true) {
-                    found.again.push(waiting.sent.clone());
+                    found.again.push(subscription);
                 }
             }
             entry.scheduled = true;
@@ -214,16 +235,15 @@ mod tests {
             id,
             target: target(port),
             revision: Revision(id * 10),
-            bytes: Bytes::from_static(b"x"),
         }
     }
 
     impl Book {
-        /// The numbers of those to send again, and the subscriptions that are given up.
+        /// The numbers of those that are to be sent again, and the subscriptions that are given up.
         fn due_at(&mut self, now: Instant) -> (Vec<u64>, Vec<u64>) {
             let due = self.take_due(now);
-            let again = due.again.iter().map(|sent| sent.id).collect();
-            (again, due.given_up)
+            let number = |id| self.entries[id].waiting.as_ref().unwrap().sent.id;
+            (due.again.iter().map(number).collect(), due.given_up)
         }
 
         /// What an acknowledgement from this port tells: the state, if it is of the newest.
@@ -254,6 +274,24 @@ mod tests {
         // It is never too late to hear of him.
         assert_eq!(book.ack(1, 7, at(60_000)), Some(Some(70)));
         assert!(book.is_empty());
+    }
+
+    #[test]
+    fn what_is_sent_again_may_have_another_number_and_either_is_acknowledged() {
+        for acked in [7, 8] {
+            let mut book = Book::default();
+            let start = Instant::now();
+            let at = |seconds| start + Duration::from_secs(seconds);
+            book.sent(1, sent(7, 1), start);
+            assert_eq!(book.to_send_again(1), None);
+            assert_eq!(book.due_at(at(10)), (vec![7], vec![]));
+            assert_eq!(book.to_send_again(1), Some(Revision(70)));
+            let same = Sent { id: 8, ..sent(7, 1) };
+            book.sent_again(1, same, at(10));
+            assert_eq!(book.ack(1, acked, at(11)), Some(Some(70)));
+            assert_eq!(book.due_at(at(20)), (vec![], vec![]));
+            assert!(book.is_empty());
+        }
     }
 
     #[test]

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use beatrix_core::model::Revision;
 use beatrix_engine::hub::Subscription;
+use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::ack;
 use super::book::{Answer, Sent};
+use super::leases::Told;
 use super::payloads::{Payloads, Wanted};
 use super::pusher::{Shared, count};
 use super::sockets::Datagrams;
@@ -118,7 +120,7 @@ impl<D: Datagrams> Driver<D> {
         }
     }
 
-    async fn send_again(&self, now: Instant) {
+    async fn send_again(&mut self, now: Instant) {
         let due = self.shared.book.lock().take_due(now);
         count(&self.shared.counters.given_up, due.given_up.len() as u64);
         {
@@ -127,9 +129,8 @@ impl<D: Datagrams> Driver<D> {
                 leases.silence(id);
             }
         }
-        for sent in due.again {
-            count(&self.shared.counters.resent, 1);
-            self.send(sent.target, &sent.bytes).await;
+        for id in due.again {
+            self.tell_again(id).await;
         }
     }
 
@@ -166,32 +167,51 @@ impl<D: Datagrams> Driver<D> {
             let Some(revision) = held.news() else {
                 return;
             };
-            let wanted = Wanted {
-                service: &told.service,
-                clusters: &told.peer.cluster,
-                revision,
-                since: held.since,
-            };
-            let now = Instant::now();
-            let Some(payload) = self.payloads.get(wanted, now) else {
-                continue;
-            };
-            held.told = Some(payload.revision);
-            let Some(bytes) = payload.bytes else {
-                count(&self.shared.counters.too_large, 1);
-                continue;
-            };
-            let sent = Sent {
-                id: payload.id,
-                target: told.target,
-                revision: payload.revision,
-                bytes: bytes.clone(),
-            };
-            // Before it is sent, so that no acknowledgement comes too early.
-            self.shared.book.lock().sent(id, sent, now);
-            count(&self.shared.counters.sent, 1);
+            if let Some((sent, bytes)) = self.made(id, &told, revision) {
+                // Before it is sent, so that no acknowledgement comes too early.
+                self.shared.book.lock().sent(id, sent, Instant::now());
+                count(&self.shared.counters.sent, 1);
+                self.send(told.target, &bytes).await;
+            }
+        }
+    }
+
+    /// Tells once more what was not acknowledged, as it is now: the bytes that were sent are not kept.
+    async fn tell_again(&mut self, id: u64) {
+        let Some(told) = self.shared.leases.lock().audible(id).cloned() else {
+            return;
+        };
+        let Some(revision) = self.shared.book.lock().to_send_again(id) else {
+            return;
+        };
+        if let Some((sent, bytes)) = self.made(id, &told, revision) {
+            self.shared.book.lock().sent_again(id, sent, Instant::now());
+            count(&self.shared.counters.resent, 1);
             self.send(told.target, &bytes).await;
         }
+    }
+
+    /// The packet that tells this state or a later one. `None` if there is none now.
+    fn made(&mut self, id: u64, told: &Told, revision: Revision) -> Option<(Sent, Bytes)> {
+        let held = self.held.get_mut(&id)?;
+        let wanted = Wanted {
+            service: &told.service,
+            clusters: &told.peer.cluster,
+            revision,
+            since: held.since,
+        };
+        let payload = self.payloads.get(wanted, Instant::now())?;
+        held.told = Some(payload.revision);
+        let Some(bytes) = payload.bytes else {
+            count(&self.shared.counters.too_large, 1);
+            return None;
+        };
+        let sent = Sent {
+            id: payload.id,
+            target: told.target,
+            revision: payload.revision,
+        };
+        Some((sent, bytes))
     }
 
     /// A failure is not the end of anything: it is like a datagram that is lost.

@@ -18,7 +18,7 @@ use beatrix_engine::hub::Peer;
 use tokio::time::Instant;
 
 use super::target::Target;
-use crate::limits::{UDP_SUBSCRIPTIONS_MAX, UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX};
+use crate::limits::{UDP_CLUSTERS_PER_SERVICE_MAX, UDP_SUBSCRIPTIONS_MAX, UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX};
 
 /// How long a list request subscribes for. Nacos 2.x: a client that only subscribes is dropped when its last list is
 /// older than 30 s; clients ask every ten.
@@ -46,6 +46,8 @@ pub(super) struct Renewed {
     pub(super) id: u64,
     /// Whether the client says other things of itself.
     pub(super) changed: bool,
+    /// Whether it wants to be told in a form that there is no room for. Then it stays as it was, and is not prolonged.
+    pub(super) refused: bool,
     /// Whether it was silent until now.
     pub(super) was_silent: bool,
 }
@@ -56,6 +58,8 @@ pub(super) struct Leases {
     leases: HashMap<u64, Lease>,
     /// Nacos: one subscription for each service and target.
     by_name: HashMap<(ServiceKey, Target), u64>,
+    /// How many are told of each text of clusters of a service.
+    forms: HashMap<ServiceKey, HashMap<String, usize>>,
     /// How many are told at each address.
     by_address: HashMap<IpAddr, usize>,
     ends: BinaryHeap<Reverse<(Instant, u64)>>,
@@ -65,18 +69,55 @@ impl Leases {
     /// Prolongs a subscription, and takes what the client says of itself now. `None` if there is none.
     pub(super) fn renew(&mut self, told: &Told, now: Instant) -> Option<Renewed> {
         let id = *self.by_name.get(&(told.service.clone(), told.target))?;
+        let before = Arc::clone(&self.leases.get(&id)?.told.peer);
+        if before.cluster != told.peer.cluster {
+            if !self.have_room_for_form_of(told) {
+                return Some(Renewed {
+                    id,
+                    changed: false,
+                    refused: true,
+                    was_silent: false,
+                });
+            }
+            self.add_form(told);
+            self.remove_form(&told.service, &before.cluster);
+        }
         let lease = self.leases.get_mut(&id)?;
         lease.ends = now + LEASE;
-        let was_silent = std::mem::take(&mut lease.silent);
-        let changed = lease.told.peer != told.peer;
-        if changed {
-            lease.told.peer = Arc::clone(&told.peer);
-        }
+        lease.told.peer = Arc::clone(&told.peer);
         Some(Renewed {
             id,
-            changed,
-            was_silent,
+            changed: before != told.peer,
+            refused: false,
+            was_silent: std::mem::take(&mut lease.silent),
         })
+    }
+
+    fn have_room_for_form_of(&self, told: &Told) -> bool {
+        let forms = self.forms.get(&told.service);
+        forms.is_none_or(|forms| {
+            forms.len() < UDP_CLUSTERS_PER_SERVICE_MAX || forms.contains_key(&told.peer.cluster)
+        })
+    }
+
+    fn add_form(&mut self, told: &Told) {
+        let forms = self.forms.entry(told.service.clone()).or_default();
+        *forms.entry(told.peer.cluster.clone()).or_default() += 1;
+    }
+
+    fn remove_form(&mut self, service: &ServiceKey, clusters: &str) {
+        let Some(forms) = self.forms.get_mut(service) else {
+            return;
+        };
+        if let Some(there) = forms.get_mut(clusters) {
+            *there -= 1;
+            if *there == 0 {
+                forms.remove(clusters);
+            }
+        }
+        if forms.is_empty() {
+            self.forms.remove(service);
+        }
     }
 
     /// Whether one more may begin.
@@ -86,7 +127,9 @@ impl Leases {
             .get(&told.target.ip())
             .copied()
             .unwrap_or_default();
-        self.leases.len() < UDP_SUBSCRIPTIONS_MAX && there < UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX
+        self.leases.len() < UDP_SUBSCRIPTIONS_MAX
+            && there < UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX
+            && self.have_room_for_form_of(told)
     }
 
     /// Begins a subscription that is not there yet.
@@ -94,6 +137,7 @@ impl Leases {
         let ends = now + LEASE;
         self.by_name.insert((told.service.clone(), told.target), id);
         *self.by_address.entry(told.target.ip()).or_default() += 1;
+        self.add_form(&told);
         let silent = false;
         self.leases.insert(id, Lease { told, ends, silent });
         self.ends.push(Reverse((ends, id)));
@@ -129,6 +173,7 @@ impl Leases {
                 self.by_address.remove(&told.target.ip());
             }
         }
+        self.remove_form(&told.service, &told.peer.cluster);
         self.by_name.remove(&(told.service, told.target));
     }
 
@@ -180,6 +225,7 @@ mod tests {
         Renewed {
             id,
             changed,
+            refused: false,
             was_silent: false,
         }
     }
@@ -203,7 +249,7 @@ mod tests {
         assert!(leases.end_due(at(39)).is_empty());
         assert_eq!(leases.end_due(at(40)), [1]);
         assert_eq!((leases.next_end(), leases.len()), (None, 0));
-        assert!(leases.by_name.is_empty() && leases.by_address.is_empty());
+        assert!(leases.by_name.is_empty() && leases.by_address.is_empty() && leases.forms.is_empty());
         // What has ended can begin anew.
         assert_eq!(leases.renew(&b, at(41)), None);
     }
@@ -241,6 +287,38 @@ mod tests {
         assert_eq!(leases.audible(1), Some(&a));
         leases.silence(2);
         assert!(!leases.heard(2));
+    }
+
+    #[test]
+    fn a_service_is_told_of_in_only_so_many_forms() {
+        let mut leases = Leases::default();
+        let start = Instant::now();
+        for number in 1..=32 {
+            let one = told("a", number, &number.to_string());
+            assert!(leases.have_room_for(&one));
+            leases.begin(u64::from(number), one, start);
+        }
+        assert!(!leases.have_room_for(&told("a", 33, "33")));
+        assert!(leases.have_room_for(&told("a", 33, "32")));
+        assert!(leases.have_room_for(&told("b", 33, "33")));
+        // Who wants another one keeps what he had.
+        let other = Renewed {
+            refused: true,
+            ..renewed(1, false)
+        };
+        assert_eq!(leases.renew(&told("a", 1, "33"), start + LEASE), Some(other));
+        assert_eq!(leases.audible(1).unwrap().peer.cluster, "1");
+        assert_eq!(
+            leases.renew(&told("a", 1, "2"), start + LEASE),
+            Some(renewed(1, true))
+        );
+        assert_eq!(
+            leases.renew(&told("a", 1, "33"), start + LEASE),
+            Some(renewed(1, true))
+        );
+        assert!(!leases.have_room_for(&told("a", 33, "1")));
+        assert_eq!(leases.end_due(start + LEASE).len(), 31);
+        assert!(leases.have_room_for(&told("a", 33, "1")));
     }
 
     #[test]

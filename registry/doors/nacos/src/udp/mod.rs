@@ -23,6 +23,9 @@
 //!   nothing more is sent, until an acknowledgement or another list request;
 //! - [`UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX`] subscriptions that name one address, whatever the port;
 //! - [`UDP_SUBSCRIPTIONS_MAX`] subscriptions in all, half of what the hub takes, so that they cannot crowd out others;
+//! - [`UDP_CLUSTERS_PER_SERVICE_MAX`] different texts of `clusters` for each service, since each is rendered and packed
+//!   by itself; no packet is kept for those who have not acknowledged it, and [`UDP_PACKETS_BYTES_MAX`] in all for those
+//!   who are to be told the same;
 //! - never to port 0, to unspecified, multicast or broadcast addresses. The broadcast address of a subnet cannot be
 //!   told from another one; the system refuses it, since the sockets do not ask to broadcast.
 //!
@@ -39,11 +42,14 @@
 //!   500 ms and sends one.
 //! - Nacos goes on sending to one who acknowledges nothing, as long as he asks for lists. So does this, since each list
 //!   request ends his silence.
-//! - A newer datagram supersedes one that is not acknowledged: what is sent again is never out of date.
+//! - A newer datagram supersedes one that is not acknowledged: what is sent again is never out of date. It is
+//!   made anew, with a time and a `lastRefTime` of its own; Nacos sends the same bytes twice.
 //! - Datagrams that carry the same for the same reason have the same `lastRefTime`. It stays below 2^53: Node reads it
 //!   as a floating-point number.
 //! - `clientIP` must be an address; Nacos also resolves names.
 //!
+//! [`UDP_CLUSTERS_PER_SERVICE_MAX`]: crate::limits::UDP_CLUSTERS_PER_SERVICE_MAX
+//! [`UDP_PACKETS_BYTES_MAX`]: crate::limits::UDP_PACKETS_BYTES_MAX
 //! [`UDP_DATAGRAM_BYTES_MAX`]: crate::limits::UDP_DATAGRAM_BYTES_MAX
 //! [`UDP_SUBSCRIPTIONS_MAX`]: crate::limits::UDP_SUBSCRIPTIONS_MAX
 //! [`UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX`]: crate::limits::UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX

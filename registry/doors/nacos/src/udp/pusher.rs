@@ -58,8 +58,18 @@ pub struct Counts {
     pub too_large: u64,
     /// Attempts to send that the system refused.
     pub failed: u64,
-    /// Subscriptions that were refused, since there are too many.
+    /// Subscriptions that were refused, since there are too many, at all or of other clusters or at one address.
     pub refused: u64,
+}
+
+impl Counters {
+    fn refuse(&self) {
+        if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                "too many subscriptions for UDP push; those beyond learn of changes when they poll"
+            );
+        }
+    }
 }
 
 /// Counts one more.
@@ -103,6 +113,9 @@ impl Pusher {
                 registry.hub().describe(renewed.id, told.peer);
             }
             drop(leases);
+            if renewed.refused {
+                counters.refuse();
+            }
             if renewed.was_silent {
                 // What changed after his list was made and before this must not be lost.
                 ready.woken(renewed.id);
@@ -130,11 +143,7 @@ impl Pusher {
             }
             None => {
                 drop(leases);
-                if counters.refused.fetch_add(1, Ordering::Relaxed) == 0 {
-                    tracing::warn!(
-                        "too many subscriptions for UDP push; those beyond learn of changes when they poll"
-                    );
-                }
+                counters.refuse();
             }
         }
     }

@@ -98,7 +98,7 @@ async fn one_that_never_answers_costs_a_bounded_amount() {
     let rest = clients.all_within(60 * S).await;
     // Only the newest is sent again.
     assert_eq!(rest.len(), 1);
-    assert_eq!(rest[0].bytes, told.last().unwrap().bytes);
+    assert_eq!(rest[0].ports(), told.last().unwrap().ports());
     let counts = pusher.counts();
     assert_eq!((counts.resent, counts.given_up, counts.subscriptions), (1, 1, 0));
 }
@@ -165,6 +165,32 @@ async fn one_address_is_sent_only_so_much() {
     list("127.0.0.2", 1).await;
     assert_eq!(pusher.counts().subscriptions, 1_001);
     assert_eq!(clients.all_within(S).await.len(), 1_001);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_is_told_of_in_only_so_many_forms() {
+    let (nacos, mut clients, pusher) = start().await;
+    let list = async |clusters: u16, port: u16| {
+        let query = format!("serviceName=S&clusters=c{clusters}&clientIP=10.0.0.1&udpPort={port}");
+        nacos.list_as(JAVA, &query).await
+    };
+    for number in 1..=100 {
+        assert_eq!(list(number, number).await["clusters"], format!("c{number}"));
+    }
+    let counts = pusher.counts();
+    assert_eq!((counts.subscriptions, counts.refused), (32, 68));
+    // Those that there are others have, too; and another service has its own.
+    list(1, 101).await;
+    nacos
+        .list_as(JAVA, &format!("serviceName=T&clusters=c100&{HERE}"))
+        .await;
+    assert_eq!(pusher.counts().subscriptions, 34);
+    // Who asks for one too many stays what he was.
+    list(200, 1).await;
+    assert_eq!(pusher.counts().refused, 69);
+    let told = clients.all_within(S).await;
+    let first = told.iter().find(|datagram| datagram.to.port() == 1).unwrap();
+    assert_eq!((told.len(), &first.list()["clusters"]), (34, &"c1".into()));
 }
 
 #[tokio::test(start_paused = true)]
