@@ -34,6 +34,14 @@ pub(super) struct Sent {
     pub(super) revision: Revision,
 }
 
+/// How far sending a datagram once more is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    NotYet,
+    Due,
+    Done,
+}
+
 /// What nobody has acknowledged.
 #[derive(Debug)]
 struct Waiting {
@@ -43,7 +51,7 @@ struct Waiting {
     /// Since when nothing is acknowledged, newer datagrams or not.
     since: Instant,
     /// Whether the newest was sent twice.
-    again: bool,
+    again: Again,
     /// Whether nothing is expected any more. An acknowledgement is still understood.
     given_up: bool,
     /// The last datagrams before the newest, the oldest first.
@@ -99,21 +107,21 @@ impl Book {
     /// Notes a datagram. It supersedes the one before it in the same subscription; that nothing was acknowledged
     /// remains true.
     pub(super) fn sent(&mut self, subscription: u64, sent: Sent, now: Instant) {
-        self.put(subscription, sent, now, false);
+        self.put(subscription, sent, now, Again::NotYet);
     }
 
     /// The state of the newest datagram, if that was to be sent again and still is.
     pub(super) fn to_send_again(&self, subscription: u64) -> Option<Revision> {
         let waiting = self.entries.get(&subscription)?.waiting.as_ref()?;
-        (waiting.again && !waiting.given_up).then_some(waiting.sent.revision)
+        (waiting.again == Again::Due && !waiting.given_up).then_some(waiting.sent.revision)
     }
 
     /// Notes the datagram that was sent in place of the one that is to be sent again.
     pub(super) fn sent_again(&mut self, subscription: u64, sent: Sent, now: Instant) {
-        self.put(subscription, sent, now, true);
+        self.put(subscription, sent, now, Again::Done);
     }
 
-    fn put(&mut self, subscription: u64, sent: Sent, now: Instant, again: bool) {
+    fn put(&mut self, subscription: u64, sent: Sent, now: Instant, again: Again) {
         let entry = self.entries.entry(subscription).or_default();
         let before = entry.waiting.take();
         let mut waiting = Waiting {
@@ -206,7 +214,8 @@ impl Book {
             }
             if waiting.due <= now {
                 waiting.due = now + ACK_TIMEOUT;
-                if !std::mem::replace(&mut waiting.again, true) {
+                if waiting.again == Again::NotYet {
+                    waiting.again = Again::Due;
                     found.again.push(subscription);
                 }
             }
@@ -288,6 +297,7 @@ mod tests {
             assert_eq!(book.to_send_again(1), Some(Revision(70)));
             let same = Sent { id: 8, ..sent(7, 1) };
             book.sent_again(1, same, at(10));
+            assert_eq!(book.to_send_again(1), None);
             assert_eq!(book.ack(1, acked, at(11)), Some(Some(70)));
             assert_eq!(book.due_at(at(20)), (vec![], vec![]));
             assert!(book.is_empty());

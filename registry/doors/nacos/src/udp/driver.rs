@@ -1,4 +1,6 @@
 //! The one task: it looks at who has news, renders, sends, and does what time demands.
+//!
+//! It works in slices of one service each, and takes note of what is new between them.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -6,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use beatrix_core::model::Revision;
+use beatrix_core::model::{Revision, ServiceKey};
 use beatrix_engine::hub::Subscription;
 use bytes::Bytes;
 use tokio::task::JoinSet;
@@ -19,9 +21,14 @@ use super::payloads::{Payloads, Wanted};
 use super::pusher::{Shared, count};
 use super::sockets::Datagrams;
 use super::target::Target;
+use super::turns::Turns;
 
 /// No acknowledgement is nearly so long.
 const ACK_BYTES_MAX: usize = 2_048;
+
+/// How many subscriptions of a service are told in one turn. A turn ends sooner when a packet was rendered and packed,
+/// which takes as long as sending many.
+const SLICE: usize = 32;
 
 /// After a failure to receive, rather than spinning.
 const RECEIVE_PAUSE: Duration = Duration::from_millis(100);
@@ -30,6 +37,7 @@ const RECEIVE_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 struct Held {
     subscription: Subscription,
+    service: ServiceKey,
     waker: Waker,
     since: Instant,
     /// The state that was told last.
@@ -59,6 +67,7 @@ pub(super) struct Driver<D> {
     shared: Arc<Shared>,
     datagrams: Arc<D>,
     held: HashMap<u64, Held>,
+    turns: Turns,
     payloads: Payloads,
 }
 
@@ -69,6 +78,7 @@ impl<D: Datagrams> Driver<D> {
             shared,
             datagrams: Arc::new(datagrams),
             held: HashMap::new(),
+            turns: Turns::default(),
         }
     }
 
@@ -82,8 +92,14 @@ impl<D: Datagrams> Driver<D> {
             let now = Instant::now();
             self.end_leases(now);
             self.payloads.forget_due(now);
-            self.send_again(now).await;
-            self.tell().await;
+            self.take_due(now);
+            self.take_news();
+            if !self.turns.is_empty() {
+                self.turn().await;
+                // Thousands may follow, and others want the worker, too.
+                tokio::task::yield_now().await;
+                continue;
+            }
             if stopping {
                 // The last changes were pushed before the registry had stopped, so they are told.
                 return;
@@ -120,39 +136,64 @@ impl<D: Datagrams> Driver<D> {
         }
     }
 
-    async fn send_again(&mut self, now: Instant) {
+    /// What was not acknowledged in time: it is to be sent again, or nothing more is.
+    fn take_due(&mut self, now: Instant) {
         let due = self.shared.book.lock().take_due(now);
         count(&self.shared.counters.given_up, due.given_up.len() as u64);
-        {
+        if !due.given_up.is_empty() {
             let mut leases = self.shared.leases.lock();
             for id in due.given_up {
                 leases.silence(id);
             }
         }
-        for id in due.again {
-            self.tell_again(id).await;
-        }
+        self.line_up(due.again);
     }
 
-    /// Tells all who have news.
-    async fn tell(&mut self) {
+    fn take_news(&mut self) {
         let news = self.shared.ready.take();
-        let arrived = news.arrived.into_iter().map(|subscription| {
+        let mut arrived = Vec::with_capacity(news.arrived.len());
+        for (subscription, service) in news.arrived {
             let id = subscription.id();
             let held = Held {
                 subscription,
+                service,
                 waker: self.shared.ready.waker(id),
                 since: Instant::now(),
                 told: None,
             };
-            (id, held)
-        });
-        let arrived: Vec<_> = arrived.collect();
-        let ids: Vec<u64> = arrived.iter().map(|(id, _)| *id).chain(news.woken).collect();
-        self.held.extend(arrived);
-        for id in ids {
-            self.tell_one(id).await;
+            self.held.insert(id, held);
+            arrived.push(id);
         }
+        self.line_up(arrived);
+        self.line_up(news.woken);
+    }
+
+    /// One that has ended may have been woken before.
+    fn line_up(&mut self, ids: Vec<u64>) {
+        for id in ids {
+            if let Some(held) = self.held.get(&id) {
+                self.turns.add(&held.service, id);
+            }
+        }
+    }
+
+    /// Tells some subscribers of the service whose turn it is.
+    async fn turn(&mut self) {
+        let Some(service) = self.turns.service().cloned() else {
+            return;
+        };
+        let rendered = self.payloads.rendered();
+        for _ in 0..SLICE {
+            let Some(id) = self.turns.next_of(&service) else {
+                return;
+            };
+            self.tell_one(id).await;
+            self.tell_again(id).await;
+            if self.payloads.rendered() != rendered {
+                break;
+            }
+        }
+        self.turns.rotate(&service);
     }
 
     async fn tell_one(&mut self, id: u64) {
@@ -176,7 +217,7 @@ impl<D: Datagrams> Driver<D> {
         }
     }
 
-    /// Tells once more what was not acknowledged, as it is now: the bytes that were sent are not kept.
+    /// Tells once more what was to be acknowledged and was not, as it is now: the bytes that were sent are not kept.
     async fn tell_again(&mut self, id: u64) {
         let Some(told) = self.shared.leases.lock().audible(id).cloned() else {
             return;
@@ -220,8 +261,6 @@ impl<D: Datagrams> Driver<D> {
             count(&self.shared.counters.failed, 1);
             tracing::debug!(%target, %error, "a datagram cannot be sent");
         }
-        // Thousands may follow, and others want the worker, too.
-        tokio::task::coop::consume_budget().await;
     }
 }
 

@@ -8,8 +8,8 @@
 //! - `leases`: who is to be told of what, and until when. `book`: what is not acknowledged yet. Neither knows a clock
 //!   or a socket.
 //! - `payloads`, `packet`: what is sent, rendered once for all who are to be told the same. `ack`: what comes back.
-//! - `pusher`: the handle. `driver`: the one task behind it. `ready`: how the hub tells it who has news.
-//!   `sockets`: the only place that touches the network.
+//! - `pusher`: the handle. `driver`: the one task behind it. `ready`: how the hub tells it who has news,
+//!   `turns`: in which order they are told. `sockets`: the only place that touches the network.
 //!
 //! # What it costs, and whom
 //!
@@ -66,6 +66,7 @@ mod ready;
 mod request;
 mod sockets;
 mod target;
+mod turns;
 
 pub use pusher::{Counts, Pusher};
 pub(crate) use request::Wish;

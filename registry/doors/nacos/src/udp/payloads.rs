@@ -59,6 +59,7 @@ pub(super) struct Payloads {
     made_bytes: usize,
     kept_until: Option<Instant>,
     next_id: u64,
+    rendered: u64,
     logged: HashSet<ServiceKey>,
 }
 
@@ -74,6 +75,7 @@ impl Payloads {
             made_bytes: 0,
             kept_until: None,
             next_id,
+            rendered: 0,
             logged: HashSet::new(),
         }
     }
@@ -116,6 +118,11 @@ impl Payloads {
         self.kept_until = None;
     }
 
+    /// How many packets were made so far, other than by looking them up.
+    pub(super) fn rendered(&self) -> u64 {
+        self.rendered
+    }
+
     /// Forgets packets that nobody is likely to share any more.
     pub(super) fn forget_due(&mut self, now: Instant) {
         if self.kept_until.is_some_and(|until| until <= now) {
@@ -147,6 +154,7 @@ impl Payloads {
             None if self.registry.complete() => (wanted.revision, Found::default()),
             _ => return None,
         };
+        self.rendered += 1;
         let frame = Frame::Pushed {
             cache_millis: switches.push_cache_millis,
         };

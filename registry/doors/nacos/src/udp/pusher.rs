@@ -137,9 +137,10 @@ impl Pusher {
         };
         match subscription {
             Some(subscription) => {
+                let service = told.service.clone();
                 leases.begin(subscription.id(), told, Instant::now());
                 drop(leases);
-                ready.arrived(subscription);
+                ready.arrived(subscription, service);
             }
             None => {
                 drop(leases);

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
+use beatrix_core::model::ServiceKey;
 use beatrix_engine::hub::Subscription;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -13,8 +14,8 @@ use tokio::sync::Notify;
 /// Whom to look at.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// New subscriptions.
-    pub(super) arrived: Vec<Subscription>,
+    /// New subscriptions, each of one service.
+    pub(super) arrived: Vec<(Subscription, ServiceKey)>,
     /// Subscriptions that may have news.
     pub(super) woken: Vec<u64>,
 }
@@ -45,8 +46,8 @@ impl Ready {
         }))
     }
 
-    pub(super) fn arrived(&self, subscription: Subscription) {
-        self.news.lock().arrived.push(subscription);
+    pub(super) fn arrived(&self, subscription: Subscription, service: ServiceKey) {
+        self.news.lock().arrived.push((subscription, service));
         self.there_is.notify_one();
     }
 
