@@ -1,6 +1,7 @@
 //! Who is to be told of which service, and until when. Time comes in as an argument.
 //!
-//! A subscription ends 30 s after the last list request that named it. Its end stands in a heap once: when its time
+//! A subscription ends 30 s after the last list request that named it, or later if clients are told to ask more rarely.
+//! Its end stands in a heap once: when its time
 //! comes, the last request tells whether it is over, or when to look again. So a renewal costs a look-up, and nobody
 //! walks all subscriptions.
 //!
@@ -20,9 +21,15 @@ use tokio::time::Instant;
 use super::target::Target;
 use crate::limits::{UDP_CLUSTERS_PER_SERVICE_MAX, UDP_SUBSCRIPTIONS_MAX, UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX};
 
+/// How long a list request subscribes for, at least.
+const LEASE_MIN: Duration = Duration::from_secs(30);
+
 /// How long a list request subscribes for. Nacos 2.x: a client that only subscribes is dropped when its last list is
-/// older than 30 s; clients ask every ten.
-pub(super) const LEASE: Duration = Duration::from_secs(30);
+/// older than 30 s and older than `push_cache_millis`, which is how often clients ask: every ten seconds, unless a switch
+/// says otherwise.
+pub(super) fn lease(push_cache_millis: u64) -> Duration {
+    LEASE_MIN.max(Duration::from_millis(push_cache_millis))
+}
 
 /// Who is told of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +43,8 @@ pub(super) struct Told {
 struct Lease {
     told: Told,
     ends: Instant,
+    /// Where it stands in the heap.
+    scheduled: Instant,
     /// Whether nothing is sent to him, since he acknowledges nothing.
     silent: bool,
 }
@@ -67,7 +76,7 @@ pub(super) struct Leases {
 
 impl Leases {
     /// Prolongs a subscription, and takes what the client says of itself now. `None` if there is none.
-    pub(super) fn renew(&mut self, told: &Told, now: Instant) -> Option<Renewed> {
+    pub(super) fn renew(&mut self, told: &Told, lasts: Duration, now: Instant) -> Option<Renewed> {
         let id = *self.by_name.get(&(told.service.clone(), told.target))?;
         let before = Arc::clone(&self.leases.get(&id)?.told.peer);
         if before.cluster != told.peer.cluster {
@@ -83,7 +92,12 @@ impl Leases {
             self.remove_form(&told.service, &before.cluster);
         }
         let lease = self.leases.get_mut(&id)?;
-        lease.ends = now + LEASE;
+        lease.ends = now + lasts;
+        if lease.ends < lease.scheduled {
+            // Leases are shorter than they were.
+            lease.scheduled = lease.ends;
+            self.ends.push(Reverse((lease.ends, id)));
+        }
         lease.told.peer = Arc::clone(&told.peer);
         Some(Renewed {
             id,
@@ -133,13 +147,18 @@ impl Leases {
     }
 
     /// Begins a subscription that is not there yet.
-    pub(super) fn begin(&mut self, id: u64, told: Told, now: Instant) {
-        let ends = now + LEASE;
+    pub(super) fn begin(&mut self, id: u64, told: Told, lasts: Duration, now: Instant) {
+        let ends = now + lasts;
         self.by_name.insert((told.service.clone(), told.target), id);
         *self.by_address.entry(told.target.ip()).or_default() += 1;
         self.add_form(&told);
-        let silent = false;
-        self.leases.insert(id, Lease { told, ends, silent });
+        let lease = Lease {
+            told,
+            ends,
+            scheduled: ends,
+            silent: false,
+        };
+        self.leases.insert(id, lease);
         self.ends.push(Reverse((ends, id)));
     }
 
@@ -151,8 +170,12 @@ impl Leases {
                 break;
             }
             self.ends.pop();
-            match self.leases.get(&id) {
-                Some(lease) if lease.ends > now => self.ends.push(Reverse((lease.ends, id))),
+            match self.leases.get_mut(&id) {
+                Some(lease) if lease.scheduled != at => {}
+                Some(lease) if lease.ends > now => {
+                    lease.scheduled = lease.ends;
+                    self.ends.push(Reverse((lease.ends, id)));
+                }
                 Some(_) => {
                     self.end(id);
                     ended.push(id);
@@ -210,6 +233,8 @@ impl Leases {
 mod tests {
     use super::*;
 
+    const LEASE: Duration = LEASE_MIN;
+
     fn told(service: &str, port: u16, cluster: &str) -> Told {
         Told {
             service: format!("public/g/{service}").parse().unwrap(),
@@ -236,10 +261,10 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let (a, b) = (told("a", 1, ""), told("b", 1, ""));
-        assert_eq!(leases.renew(&a, start), None);
-        leases.begin(1, a.clone(), start);
-        leases.begin(2, b.clone(), at(1));
-        assert_eq!(leases.renew(&a, at(10)), Some(renewed(1, false)));
+        assert_eq!(leases.renew(&a, LEASE, start), None);
+        leases.begin(1, a.clone(), LEASE, start);
+        leases.begin(2, b.clone(), LEASE, at(1));
+        assert_eq!(leases.renew(&a, LEASE, at(10)), Some(renewed(1, false)));
         assert_eq!(leases.next_end(), Some(at(30)));
 
         assert!(leases.end_due(at(30)).is_empty());
@@ -251,20 +276,52 @@ mod tests {
         assert_eq!((leases.next_end(), leases.len()), (None, 0));
         assert!(leases.by_name.is_empty() && leases.by_address.is_empty() && leases.forms.is_empty());
         // What has ended can begin anew.
-        assert_eq!(leases.renew(&b, at(41)), None);
+        assert_eq!(leases.renew(&b, LEASE, at(41)), None);
+    }
+
+    #[test]
+    fn a_lease_is_as_long_as_clients_wait_and_30_s_at_least() {
+        assert_eq!(lease(10_000), LEASE);
+        assert_eq!(lease(60_000), 2 * LEASE);
+        let mut leases = Leases::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let a = told("a", 1, "");
+        leases.begin(1, a.clone(), 100 * LEASE, start);
+        // From here on they are shorter, and again longer.
+        leases.renew(&a, LEASE, at(1));
+        assert_eq!(leases.next_end(), Some(at(31)));
+        leases.renew(&a, 2 * LEASE, at(2));
+        assert!(leases.end_due(at(31)).is_empty());
+        assert_eq!(leases.next_end(), Some(at(62)));
+        assert_eq!(leases.end_due(at(62)), [1]);
+        leases.begin(2, a, LEASE, at(62));
+        // What is left of the first long one ends nobody.
+        assert_eq!(leases.end_due(at(92)), [2]);
+        assert!(leases.end_due(at(4_000)).is_empty());
+        assert_eq!(leases.next_end(), None);
     }
 
     #[test]
     fn there_is_one_for_each_service_and_target_and_a_repeat_says_the_rest_anew() {
         let mut leases = Leases::default();
         let now = Instant::now();
-        leases.begin(1, told("a", 1, "c1"), now);
-        assert_eq!(leases.renew(&told("a", 2, "c1"), now), None);
-        assert_eq!(leases.renew(&told("b", 1, "c1"), now), None);
-        assert_eq!(leases.renew(&told("a", 1, "c1"), now), Some(renewed(1, false)));
-        assert_eq!(leases.renew(&told("a", 1, "c2"), now), Some(renewed(1, true)));
+        leases.begin(1, told("a", 1, "c1"), LEASE, now);
+        assert_eq!(leases.renew(&told("a", 2, "c1"), LEASE, now), None);
+        assert_eq!(leases.renew(&told("b", 1, "c1"), LEASE, now), None);
+        assert_eq!(
+            leases.renew(&told("a", 1, "c1"), LEASE, now),
+            Some(renewed(1, false))
+        );
+        assert_eq!(
+            leases.renew(&told("a", 1, "c2"), LEASE, now),
+            Some(renewed(1, true))
+        );
         assert_eq!(leases.audible(1).unwrap().peer.cluster, "c2");
-        assert_eq!(leases.renew(&told("a", 1, "c2"), now), Some(renewed(1, false)));
+        assert_eq!(
+            leases.renew(&told("a", 1, "c2"), LEASE, now),
+            Some(renewed(1, false))
+        );
     }
 
     #[test]
@@ -272,7 +329,7 @@ mod tests {
         let mut leases = Leases::default();
         let now = Instant::now();
         let a = told("a", 1, "");
-        leases.begin(1, a.clone(), now);
+        leases.begin(1, a.clone(), LEASE, now);
         assert!(!leases.heard(1));
         leases.silence(1);
         assert_eq!(leases.audible(1), None);
@@ -283,7 +340,7 @@ mod tests {
             was_silent: true,
             ..renewed(1, false)
         };
-        assert_eq!(leases.renew(&a, now), Some(after));
+        assert_eq!(leases.renew(&a, LEASE, now), Some(after));
         assert_eq!(leases.audible(1), Some(&a));
         leases.silence(2);
         assert!(!leases.heard(2));
@@ -296,7 +353,7 @@ mod tests {
         for number in 1..=32 {
             let one = told("a", number, &number.to_string());
             assert!(leases.have_room_for(&one));
-            leases.begin(u64::from(number), one, start);
+            leases.begin(u64::from(number), one, LEASE, start);
         }
         assert!(!leases.have_room_for(&told("a", 33, "33")));
         assert!(leases.have_room_for(&told("a", 33, "32")));
@@ -306,14 +363,17 @@ mod tests {
             refused: true,
             ..renewed(1, false)
         };
-        assert_eq!(leases.renew(&told("a", 1, "33"), start + LEASE), Some(other));
+        assert_eq!(
+            leases.renew(&told("a", 1, "33"), LEASE, start + LEASE),
+            Some(other)
+        );
         assert_eq!(leases.audible(1).unwrap().peer.cluster, "1");
         assert_eq!(
-            leases.renew(&told("a", 1, "2"), start + LEASE),
+            leases.renew(&told("a", 1, "2"), LEASE, start + LEASE),
             Some(renewed(1, true))
         );
         assert_eq!(
-            leases.renew(&told("a", 1, "33"), start + LEASE),
+            leases.renew(&told("a", 1, "33"), LEASE, start + LEASE),
             Some(renewed(1, true))
         );
         assert!(!leases.have_room_for(&told("a", 33, "1")));
@@ -331,6 +391,7 @@ mod tests {
             leases.begin(
                 u64::from(port),
                 one,
+                LEASE,
                 now + Duration::from_secs(u64::from(port == 1)),
             );
         }

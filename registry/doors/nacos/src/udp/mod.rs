@@ -18,7 +18,8 @@
 //!
 //! - one datagram for a new (service, target), and one resend if it is not acknowledged; a repeated request sends
 //!   nothing and only prolongs the lease;
-//! - one for each change of the service after it, merged to at most 20 a second, until 30 s after the last request;
+//! - one for each change of the service after it, merged to at most 20 a second, until 30 s after the last request, or as
+//!   long as the switch `pushCacheMillis` lets clients wait, if that is longer;
 //! - of those not acknowledged only the newest is sent again, once; and when nothing has been acknowledged for 20 s
 //!   nothing more is sent, until an acknowledgement or another list request;
 //! - [`UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX`] subscriptions that name one address, whatever the port;

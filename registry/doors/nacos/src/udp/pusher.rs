@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use beatrix_engine::Registry;
 use beatrix_engine::hub::Subscribe;
@@ -95,10 +96,10 @@ impl Pusher {
         (Self(shared), driver.run())
     }
 
-    /// Subscribes, or prolongs the subscription. A new one is told the whole at once.
+    /// Subscribes for the time that it `lasts`, or prolongs the subscription. A new one is told the whole at once.
     ///
     /// That there are too many is no error: the client polls on.
-    pub(super) fn subscribe(&self, told: Told) {
+    pub(super) fn subscribe(&self, told: Told, lasts: Duration) {
         let Shared {
             registry,
             leases,
@@ -108,7 +109,7 @@ impl Pusher {
         } = &*self.0;
         // Held until the subscription stands: two requests at once make one.
         let mut leases = leases.lock();
-        if let Some(renewed) = leases.renew(&told, Instant::now()) {
+        if let Some(renewed) = leases.renew(&told, lasts, Instant::now()) {
             if renewed.changed {
                 registry.hub().describe(renewed.id, told.peer);
             }
@@ -138,7 +139,7 @@ impl Pusher {
         match subscription {
             Some(subscription) => {
                 let service = told.service.clone();
-                leases.begin(subscription.id(), told, Instant::now());
+                leases.begin(subscription.id(), told, lasts, Instant::now());
                 drop(leases);
                 ready.arrived(subscription, service);
             }

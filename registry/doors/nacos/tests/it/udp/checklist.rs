@@ -286,6 +286,19 @@ async fn what_the_switches_say_of_push_holds() {
     let told = clients.next().await;
     assert_eq!(told.list()["cacheMillis"], 20_000);
     clients.ack(&told);
+    // Who is told to ask once a minute is subscribed for as long.
+    switch("pushCacheMillis", "60000").await;
+    nacos.list_as(JAVA, &list).await;
+    sleep(59 * S).await;
+    nacos.add(79).await;
+    let told = clients.next().await;
+    assert_eq!(told.list()["cacheMillis"], 60_000);
+    clients.ack(&told);
+    sleep(2 * S).await;
+    assert_eq!(pusher.counts().subscriptions, 0);
+    nacos.list_as(JAVA, &list).await;
+    let told = clients.next().await;
+    clients.ack(&told);
     // Whoever is subscribed already is told nothing either.
     switch("pushEnabled", "false").await;
     nacos.add(80).await;
