@@ -21,7 +21,7 @@
 //! | `udp_packets_bytes_max` | 16 MiB of packets that are kept to be shared | they are made anew |
 //! | `udp_text_bytes_max` | 128 bytes of `app` and of the agent | cut off where it is shown |
 //! | `udp_datagram_bytes_max` | 65,507 bytes, packed | not sent, counted, logged once for the service |
-//! | `udp_data_bytes_max` | 2 MiB of a list, not packed | the same |
+//! | `udp_data_bytes_max` | 1 MiB of a list, not packed | the same |
 
 /// How many bytes a request body may have. Tomcat, in which Nacos runs, takes 2 MiB.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -67,6 +67,6 @@ pub const UDP_TEXT_BYTES_MAX: usize = 128;
 /// How many bytes a datagram can carry over IPv4: 65,535 less two headers.
 pub const UDP_DATAGRAM_BYTES_MAX: usize = 65_507;
 
-/// How many bytes a list may have, before it is packed, that one tries to push. More has no chance to fit into a
-/// datagram.
-pub const UDP_DATA_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// How many bytes a list may have, before it is packed, that one tries to push. Lists pack well, and some that are
+/// larger would still fit into a datagram; but copying and packing them takes time from all others.
+pub const UDP_DATA_BYTES_MAX: usize = 1024 * 1024;

@@ -158,11 +158,10 @@ impl Payloads {
         let frame = Frame::Pushed {
             cache_millis: switches.push_cache_millis,
         };
-        let data = listing::around(service.borrowed(), frame, clusters, found, self.registry.wall());
-        let data = String::from_utf8(data.concat()).expect("JSON of text is UTF-8");
+        let list = listing::around(service.borrowed(), frame, clusters, found, self.registry.wall());
         let id = self.next_id;
         self.next_id += 1;
-        let bytes = packet(&data, id);
+        let bytes = packet(&list, id);
         self.log(service, bytes.as_ref().err());
         Some(Payload {
             id,
