@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::{HERE, JAVA, here, start};
-use crate::harness::INSTANCE;
+use crate::harness::{INSTANCE, has};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -263,6 +263,19 @@ async fn item_158_subscribers_can_be_seen() {
     };
     assert_eq!(info.peer.as_deref(), Some(&*peer));
     assert_eq!(services[0].to_string(), "public/DEFAULT_GROUP/S");
+
+    let asked = "/nacos/v1/ns/service/subscribers?serviceName=S&pageNo=1&pageSize=10";
+    let answer = nacos.ask("GET", asked, None).await.json();
+    assert_eq!(answer["count"], 1);
+    let shown = json!({
+        "addrStr": "127.0.0.1:54321", "ip": "127.0.0.1", "port": 54_321, "agent": JAVA, "app": "shop",
+        "cluster": "c1", "serviceName": "DEFAULT_GROUP@@S", "namespaceId": "public",
+    });
+    assert!(has(&answer["subscribers"][0], &shown), "{answer}");
+    // Of another service nobody wants to know.
+    let asked = "/nacos/v1/ns/service/subscribers?serviceName=T&pageNo=1&pageSize=10";
+    let answer = nacos.ask("GET", asked, None).await.json();
+    assert_eq!(answer, json!({"subscribers": [], "count": 0}));
 }
 
 #[tokio::test(start_paused = true)]
