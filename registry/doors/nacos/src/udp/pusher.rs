@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) book: Mutex<Book>,
     pub(super) ready: Arc<Ready>,
     pub(super) counters: Counters,
+    /// What operators are not shown any more: the counts of when they last set them back.
+    shown_from: Mutex<Pushed>,
 }
 
 /// What the pusher counts while it runs.
@@ -63,6 +65,15 @@ pub struct Counts {
     pub refused: u64,
 }
 
+/// How pushing goes, as operators are shown it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Pushed {
+    /// Datagrams that were sent, for the first time each.
+    pub(crate) sent: u64,
+    /// Those that were acknowledged.
+    pub(crate) acknowledged: u64,
+}
+
 impl Counters {
     fn refuse(&self) {
         if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -91,6 +102,7 @@ impl Pusher {
             book: Mutex::default(),
             ready: Arc::default(),
             counters: Counters::default(),
+            shown_from: Mutex::default(),
         });
         let driver = Driver::new(Arc::clone(&shared), datagrams);
         (Self(shared), driver.run())
@@ -148,6 +160,26 @@ impl Pusher {
                 counters.refuse();
             }
         }
+    }
+
+    /// What it has done since the count was last set back, which is done now with `reset`.
+    pub(crate) fn pushed(&self, reset: bool) -> Pushed {
+        let counters = &self.0.counters;
+        let mut from = self.0.shown_from.lock();
+        let now = Pushed {
+            acknowledged: counters.acknowledged.load(Ordering::Relaxed),
+            sent: counters.sent.load(Ordering::Relaxed),
+        };
+        let sent = now.sent - from.sent;
+        let shown = Pushed {
+            sent,
+            // Some may have been sent before.
+            acknowledged: (now.acknowledged - from.acknowledged).min(sent),
+        };
+        if reset {
+            *from = now;
+        }
+        shown
     }
 
     /// What it has done so far.

@@ -279,6 +279,35 @@ async fn item_158_subscribers_can_be_seen() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn operators_see_how_pushing_goes() {
+    let (nacos, mut clients, _) = start().await;
+    let state = async |query: &str| {
+        let path = format!("/nacos/v1/ns/operator/push/state{query}");
+        nacos.ask("GET", &path, None).await.json()
+    };
+    let zero = json!({"succeed": 0, "total": 0, "ratio": 0, "reset": false});
+    assert_eq!(state("").await, zero);
+    for port in 1..=4 {
+        let query = format!("serviceName=S&clientIP=10.0.0.1&udpPort={port}");
+        nacos.list_as(JAVA, &query).await;
+    }
+    let first = clients.all_within(S).await;
+    for datagram in &first[1..] {
+        clients.ack(datagram);
+    }
+    sleep(S).await;
+    let most = json!({"succeed": 3, "total": 4, "ratio": 0.75, "reset": false});
+    assert_eq!(state("").await, most);
+    // It is shown once more, and from here on it begins anew.
+    let last = json!({"succeed": 3, "total": 4, "ratio": 0.75, "reset": true});
+    assert_eq!(state("?reset=true").await, last);
+    assert_eq!(state("").await, zero);
+    clients.ack(&first[0]);
+    sleep(S).await;
+    assert_eq!(state("").await, zero);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_switches_say_of_push_holds() {
     let (nacos, mut clients, pusher) = start().await;
     let switch = async |entry: &str, value: &str| {
