@@ -1,8 +1,8 @@
 //! What was sent and is not acknowledged yet. Time comes in as an argument.
 //!
 //! Each subscription has at most one datagram here, the newest, and of that only the number: what is sent again is made
-//! anew, and so is never out of date. One that nobody answers for costs a few hundred bytes. Its deadline stands in a heap once, and is looked up anew when it
-//! fires.
+//! anew, and so is never out of date. One that nobody answers for costs a few hundred bytes. Its deadline stands in a
+//! heap once, and is looked up anew when it fires.
 //!
 //! A subscription is given up when for twice the time of one acknowledgement there was none at all. Newer datagrams do
 //! not begin that time anew, since a service that changes all the time would never stop being sent to nobody. For the

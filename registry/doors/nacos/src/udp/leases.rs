@@ -25,8 +25,8 @@ use crate::limits::{UDP_CLUSTERS_PER_SERVICE_MAX, UDP_SUBSCRIPTIONS_MAX, UDP_SUB
 const LEASE_MIN: Duration = Duration::from_secs(30);
 
 /// How long a list request subscribes for. Nacos 2.x: a client that only subscribes is dropped when its last list is
-/// older than 30 s and older than `push_cache_millis`, which is how often clients ask: every ten seconds, unless a switch
-/// says otherwise.
+/// older than 30 s and older than `push_cache_millis`, which is how often clients ask: every ten seconds, unless a
+/// switch says otherwise.
 pub(super) fn lease(push_cache_millis: u64) -> Duration {
     LEASE_MIN.max(Duration::from_millis(push_cache_millis))
 }

@@ -16,25 +16,25 @@
 //! A datagram goes where the request says, not to where it came from, and nothing proves that somebody listens there:
 //! a list request can make the registry send to others. Every bound on that is here:
 //!
-//! - one datagram for a new (service, target), and one resend if it is not acknowledged; a repeated request sends
-//!   nothing and only prolongs the lease;
-//! - one for each change of the service after it, merged to at most 20 a second, until 30 s after the last request, or as
-//!   long as the switch `pushCacheMillis` lets clients wait, if that is longer;
+//! - one datagram for a new (service, target), and one resend if it is not acknowledged; a repeated request only
+//!   prolongs the lease, and one datagram tells what was missed if it ends a silence;
+//! - one for each change of the service after it, merged to at most 20 a second, until 30 s after the last request, or
+//!   as long as the switch `pushCacheMillis` lets clients wait, if that is longer;
 //! - of those not acknowledged only the newest is sent again, once; and when nothing has been acknowledged for 20 s
 //!   nothing more is sent, until an acknowledgement or another list request;
 //! - [`UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX`] subscriptions that name one address, whatever the port;
 //! - [`UDP_SUBSCRIPTIONS_MAX`] subscriptions in all, half of what the hub takes, so that they cannot crowd out others;
 //! - [`UDP_CLUSTERS_PER_SERVICE_MAX`] different texts of `clusters` for each service, since each is rendered and packed
-//!   by itself; no packet is kept for those who have not acknowledged it, and [`UDP_PACKETS_BYTES_MAX`] in all for those
-//!   who are to be told the same;
+//!   by itself; no packet is kept for those who have not acknowledged it, and [`UDP_PACKETS_BYTES_MAX`] in all for
+//!   those who are to be told the same;
 //! - never to port 0, to unspecified, multicast or broadcast addresses. The broadcast address of a subnet cannot be
 //!   told from another one; the system refuses it, since the sockets do not ask to broadcast.
 //!
-//! What remains is that somebody who reaches the HTTP port can have lists sent to addresses that the registry reaches and
-//! he does not: each a datagram of at most [`UDP_DATAGRAM_BYTES_MAX`] bytes, far more than his request, and at each
-//! change of the service another one, for the 20 s that silence takes. Whoever lets strangers reach the HTTP port should
-//! switch push off (`pushEnabled`). The sockets are bound to the address that HTTP is bound to; on loopback, which is
-//! the default, nothing leaves the machine.
+//! What remains is that somebody who reaches the HTTP port can have lists sent to addresses that the registry reaches
+//! and he does not: each a datagram of at most [`UDP_DATAGRAM_BYTES_MAX`] bytes, far more than his request, and at each
+//! change of the service another one, for the 20 s that silence takes. Whoever lets strangers reach the HTTP port
+//! should switch push off (`pushEnabled`). The sockets are bound to the address that HTTP is bound to; on loopback,
+//! which is the default, nothing leaves the machine.
 //!
 //! # Differences from Nacos
 //!

@@ -17,7 +17,8 @@ const PACKED_FROM: usize = 1024;
 #[error("a datagram takes at most {UDP_DATAGRAM_BYTES_MAX} bytes")]
 pub(super) struct TooLarge;
 
-/// The packet that carries a list, which comes in pieces of text. `id` is what acknowledgements name: a packet has it where the list has the time.
+/// The packet that carries a list, which comes in pieces of text. `id` is what acknowledgements name: a packet has it
+/// where the list has the time.
 ///
 /// # Errors
 /// If it does not fit into a datagram.

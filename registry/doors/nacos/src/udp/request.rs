@@ -24,8 +24,8 @@ pub(crate) struct Wish<'a> {
 }
 
 impl<'a> Wish<'a> {
-    /// The wish of a request, if it has one; its versions name `port` and `ip` otherwise. Nacos: a port of 0 or below asks
-    /// for nothing.
+    /// The wish of a request, if it has one; its versions name `port` and `ip` otherwise. Nacos: a port of 0 or below
+    /// asks for nothing.
     ///
     /// # Errors
     /// If the port is none.
