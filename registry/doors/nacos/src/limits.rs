@@ -15,10 +15,13 @@
 //! | `clients_max` | 100,000 clients in one list | the list ends there |
 //! | `udpPort` | 0 to 65535 | 400 |
 //! | `udp_subscriptions_max` | 50,000 of a service and a target | the client is not pushed to, and polls |
+//! | `udp_subscriptions_per_address_max` | 1,000 that are told at one IP address, loopback as well | the same |
 //! | `udp_clusters_bytes_max` | 1024 bytes of `clusters` | the same |
+//! | `udp_clusters_per_service_max` | 32 different texts of `clusters` that a service is pushed for | the same; a subscription that asks for another one stays as it was |
+//! | `udp_packets_bytes_max` | 16 MiB of packets that are kept to be shared | they are made anew |
 //! | `udp_text_bytes_max` | 128 bytes of `app` and of the agent | cut off where it is shown |
 //! | `udp_datagram_bytes_max` | 65,507 bytes, packed | not sent, counted, logged once for the service |
-//! | `udp_data_bytes_max` | 2 MiB of a list, not packed | the same |
+//! | `udp_data_bytes_max` | 1 MiB of a list, not packed | the same |
 
 /// How many bytes a request body may have. Tomcat, in which Nacos runs, takes 2 MiB.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -44,8 +47,19 @@ pub const CLIENTS_MAX: usize = 100_000;
 /// default: whoever makes them up must not crowd out those that hold a connection.
 pub const UDP_SUBSCRIPTIONS_MAX: usize = 50_000;
 
+/// How many subscriptions for UDP push may name one IP address. An address is where the datagrams go, and nobody has
+/// proved that it asked for them: so this bounds what a stranger can be sent. A machine that watches more than a thousand
+/// services polls the rest.
+pub const UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX: usize = 1_000;
+
 /// How long `clusters` of a subscription for UDP push may be, in bytes.
 pub const UDP_CLUSTERS_BYTES_MAX: usize = 1024;
+
+/// For how many different texts of `clusters` a service is pushed. Each is rendered and packed by itself at every change.
+pub const UDP_CLUSTERS_PER_SERVICE_MAX: usize = 32;
+
+/// How many bytes of packets are kept, for a moment, for others who are to be told the same.
+pub const UDP_PACKETS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How much of a text that a UDP subscriber says of itself is kept to be shown, in bytes.
 pub const UDP_TEXT_BYTES_MAX: usize = 128;
@@ -53,6 +67,6 @@ pub const UDP_TEXT_BYTES_MAX: usize = 128;
 /// How many bytes a datagram can carry over IPv4: 65,535 less two headers.
 pub const UDP_DATAGRAM_BYTES_MAX: usize = 65_507;
 
-/// How many bytes a list may have, before it is packed, that one tries to push. More has no chance to fit into a
-/// datagram.
-pub const UDP_DATA_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// How many bytes a list may have, before it is packed, that one tries to push. Lists pack well, and some that are
+/// larger would still fit into a datagram; but copying and packing them takes time from all others.
+pub const UDP_DATA_BYTES_MAX: usize = 1024 * 1024;

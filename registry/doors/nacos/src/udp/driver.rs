@@ -1,4 +1,6 @@
 //! The one task: it looks at who has news, renders, sends, and does what time demands.
+//!
+//! It works in slices of one service each, and takes note of what is new between them.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -6,20 +8,27 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use beatrix_core::model::Revision;
+use beatrix_core::model::{Revision, ServiceKey};
 use beatrix_engine::hub::Subscription;
+use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::ack;
-use super::book::Sent;
+use super::book::{Answer, Sent};
+use super::leases::Told;
 use super::payloads::{Payloads, Wanted};
 use super::pusher::{Shared, count};
 use super::sockets::Datagrams;
 use super::target::Target;
+use super::turns::Turns;
 
 /// No acknowledgement is nearly so long.
 const ACK_BYTES_MAX: usize = 2_048;
+
+/// How many subscriptions of a service are told in one turn. A turn ends sooner when a packet was rendered and packed,
+/// which takes as long as sending many.
+const SLICE: usize = 32;
 
 /// After a failure to receive, rather than spinning.
 const RECEIVE_PAUSE: Duration = Duration::from_millis(100);
@@ -28,6 +37,7 @@ const RECEIVE_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 struct Held {
     subscription: Subscription,
+    service: ServiceKey,
     waker: Waker,
     since: Instant,
     /// The state that was told last.
@@ -57,6 +67,7 @@ pub(super) struct Driver<D> {
     shared: Arc<Shared>,
     datagrams: Arc<D>,
     held: HashMap<u64, Held>,
+    turns: Turns,
     payloads: Payloads,
 }
 
@@ -67,6 +78,7 @@ impl<D: Datagrams> Driver<D> {
             shared,
             datagrams: Arc::new(datagrams),
             held: HashMap::new(),
+            turns: Turns::default(),
         }
     }
 
@@ -80,8 +92,14 @@ impl<D: Datagrams> Driver<D> {
             let now = Instant::now();
             self.end_leases(now);
             self.payloads.forget_due(now);
-            self.send_again(now).await;
-            self.tell().await;
+            self.take_due(now);
+            self.take_news();
+            if !self.turns.is_empty() {
+                self.turn().await;
+                // Thousands may follow, and others want the worker, too.
+                tokio::task::yield_now().await;
+                continue;
+            }
             if stopping {
                 // The last changes were pushed before the registry had stopped, so they are told.
                 return;
@@ -118,70 +136,123 @@ impl<D: Datagrams> Driver<D> {
         }
     }
 
-    async fn send_again(&self, now: Instant) {
+    /// What was not acknowledged in time: it is to be sent again, or nothing more is.
+    fn take_due(&mut self, now: Instant) {
         let due = self.shared.book.lock().take_due(now);
-        count(&self.shared.counters.given_up, due.given_up);
-        for sent in due.again {
-            count(&self.shared.counters.resent, 1);
-            self.send(sent.target, &sent.bytes).await;
+        count(&self.shared.counters.given_up, due.given_up.len() as u64);
+        if !due.given_up.is_empty() {
+            let mut leases = self.shared.leases.lock();
+            for id in due.given_up {
+                leases.silence(id);
+            }
         }
+        self.line_up(due.again);
     }
 
-    /// Tells all who have news.
-    async fn tell(&mut self) {
+    fn take_news(&mut self) {
         let news = self.shared.ready.take();
-        let arrived = news.arrived.into_iter().map(|subscription| {
+        let mut arrived = Vec::with_capacity(news.arrived.len());
+        for (subscription, service) in news.arrived {
             let id = subscription.id();
             let held = Held {
                 subscription,
+                service,
                 waker: self.shared.ready.waker(id),
                 since: Instant::now(),
                 told: None,
             };
-            (id, held)
-        });
-        let arrived: Vec<_> = arrived.collect();
-        let ids: Vec<u64> = arrived.iter().map(|(id, _)| *id).chain(news.woken).collect();
-        self.held.extend(arrived);
+            self.held.insert(id, held);
+            arrived.push(id);
+        }
+        self.line_up(arrived);
+        self.line_up(news.woken);
+    }
+
+    /// One that has ended may have been woken before.
+    fn line_up(&mut self, ids: Vec<u64>) {
         for id in ids {
-            self.tell_one(id).await;
+            if let Some(held) = self.held.get(&id) {
+                self.turns.add(&held.service, id);
+            }
         }
     }
 
-    async fn tell_one(&mut self, id: u64) {
-        // One that has ended may have been woken before.
-        while let Some(held) = self.held.get_mut(&id)
-            && let Some(revision) = held.news()
-        {
-            let Some(told) = self.shared.leases.lock().get(id).cloned() else {
+    /// Tells some subscribers of the service whose turn it is.
+    async fn turn(&mut self) {
+        let Some(service) = self.turns.service().cloned() else {
+            return;
+        };
+        let rendered = self.payloads.rendered();
+        for _ in 0..SLICE {
+            let Some(id) = self.turns.next_of(&service) else {
                 return;
             };
-            let wanted = Wanted {
-                service: &told.service,
-                clusters: &told.peer.cluster,
-                revision,
-                since: held.since,
+            self.tell_one(id).await;
+            self.tell_again(id).await;
+            if self.payloads.rendered() != rendered {
+                break;
+            }
+        }
+        self.turns.rotate(&service);
+    }
+
+    async fn tell_one(&mut self, id: u64) {
+        loop {
+            // One that has ended may have been woken before; what a silent one has missed waits in the hub.
+            let Some(told) = self.shared.leases.lock().audible(id).cloned() else {
+                return;
             };
-            let now = Instant::now();
-            let Some(payload) = self.payloads.get(wanted, now) else {
-                continue;
+            let Some(held) = self.held.get_mut(&id) else {
+                return;
             };
-            held.told = Some(payload.revision);
-            let Some(bytes) = payload.bytes else {
-                count(&self.shared.counters.too_large, 1);
-                continue;
+            let Some(revision) = held.news() else {
+                return;
             };
-            let sent = Sent {
-                id: payload.id,
-                target: told.target,
-                revision: payload.revision,
-                bytes: bytes.clone(),
-            };
-            // Before it is sent, so that no acknowledgement comes too early.
-            self.shared.book.lock().sent(id, sent, now);
-            count(&self.shared.counters.sent, 1);
+            if let Some((sent, bytes)) = self.made(id, &told, revision) {
+                // Before it is sent, so that no acknowledgement comes too early.
+                self.shared.book.lock().sent(id, sent, Instant::now());
+                count(&self.shared.counters.sent, 1);
+                self.send(told.target, &bytes).await;
+            }
+        }
+    }
+
+    /// Tells once more what was to be acknowledged and was not, as it is now: the bytes that were sent are not kept.
+    async fn tell_again(&mut self, id: u64) {
+        let Some(told) = self.shared.leases.lock().audible(id).cloned() else {
+            return;
+        };
+        let Some(revision) = self.shared.book.lock().to_send_again(id) else {
+            return;
+        };
+        if let Some((sent, bytes)) = self.made(id, &told, revision) {
+            self.shared.book.lock().sent_again(id, sent, Instant::now());
+            count(&self.shared.counters.resent, 1);
             self.send(told.target, &bytes).await;
         }
+    }
+
+    /// The packet that tells this state or a later one. `None` if there is none now.
+    fn made(&mut self, id: u64, told: &Told, revision: Revision) -> Option<(Sent, Bytes)> {
+        let held = self.held.get_mut(&id)?;
+        let wanted = Wanted {
+            service: &told.service,
+            clusters: &told.peer.cluster,
+            revision,
+            since: held.since,
+        };
+        let payload = self.payloads.get(wanted, Instant::now())?;
+        held.told = Some(payload.revision);
+        let Some(bytes) = payload.bytes else {
+            count(&self.shared.counters.too_large, 1);
+            return None;
+        };
+        let sent = Sent {
+            id: payload.id,
+            target: told.target,
+            revision: payload.revision,
+        };
+        Some((sent, bytes))
     }
 
     /// A failure is not the end of anything: it is like a datagram that is lost.
@@ -190,8 +261,6 @@ impl<D: Datagrams> Driver<D> {
             count(&self.shared.counters.failed, 1);
             tracing::debug!(%target, %error, "a datagram cannot be sent");
         }
-        // Thousands may follow, and others want the worker, too.
-        tokio::task::coop::consume_budget().await;
     }
 }
 
@@ -208,13 +277,24 @@ async fn receive<D: Datagrams>(shared: Arc<Shared>, datagrams: Arc<D>) {
             }
         };
         if let Some(id) = ack::acknowledged(&buffer[..len]) {
-            let acknowledged = shared.book.lock().acknowledged(Target::source(from), id);
-            if let Some((subscription, revision)) = acknowledged {
-                count(&shared.counters.acknowledged, 1);
-                shared.registry.hub().acknowledge(subscription, revision);
+            let now = Instant::now();
+            let answer = shared.book.lock().acknowledged(Target::source(from), id, now);
+            if let Some(answer) = answer {
+                take(&shared, answer);
             }
         }
         // A flood of datagrams must not keep the worker to itself.
         tokio::task::coop::consume_budget().await;
+    }
+}
+
+fn take(shared: &Shared, answer: Answer) {
+    let Answer { subscription, newest } = answer;
+    if let Some(revision) = newest {
+        count(&shared.counters.acknowledged, 1);
+        shared.registry.hub().acknowledge(subscription, revision);
+    }
+    if shared.leases.lock().heard(subscription) {
+        shared.ready.woken(subscription);
     }
 }

@@ -17,18 +17,20 @@ const PACKED_FROM: usize = 1024;
 #[error("a datagram takes at most {UDP_DATAGRAM_BYTES_MAX} bytes")]
 pub(super) struct TooLarge;
 
-/// The packet that carries `data`. `id` is what acknowledgements name: a packet has it where `data` has the time.
+/// The packet that carries a list, which comes in pieces of text. `id` is what acknowledgements name: a packet has it
+/// where the list has the time.
 ///
 /// # Errors
 /// If it does not fit into a datagram.
-pub(super) fn packet(data: &str, id: u64) -> Result<Bytes, TooLarge> {
-    // So much is never packed into a datagram, and packing takes time.
-    if data.len() > UDP_DATA_BYTES_MAX {
+pub(super) fn packet(list: &[Bytes], id: u64) -> Result<Bytes, TooLarge> {
+    // Before anything is copied: lists of services are much larger than what is packed into a datagram.
+    if list.iter().map(Bytes::len).sum::<usize>() > UDP_DATA_BYTES_MAX {
         return Err(TooLarge);
     }
+    let data = String::from_utf8(list.concat()).expect("JSON of text is UTF-8");
     let mut json = Vec::with_capacity(data.len() + data.len() / 4 + 64);
     json.extend_from_slice(b"{\"type\":\"dom\",\"data\":");
-    string(&mut json, data);
+    string(&mut json, &data);
     json.extend_from_slice(format!(",\"lastRefTime\":{id}}}").as_bytes());
     if json.len() < PACKED_FROM {
         return Ok(json.into());
@@ -77,7 +79,7 @@ mod tests {
 
     #[test]
     fn it_is_packed_from_1024_bytes_on() {
-        let frame = packet("", 7).unwrap().len();
+        let frame = packet(&[], 7).unwrap().len();
         for (len, packed) in [
             (0, false),
             (1023 - frame, false),
@@ -85,7 +87,9 @@ mod tests {
             (5_000, true),
         ] {
             let data = "x".repeat(len);
-            let packet = packet(&data, 7).unwrap();
+            let (one, other) = data.split_at(len / 3);
+            let list = [one.to_owned().into(), other.to_owned().into()];
+            let packet = packet(&list, 7).unwrap();
             assert_eq!(packet.starts_with(&[0x1F, 0x8B]), packed, "{len}");
             assert_eq!(
                 read(&packet),
@@ -108,11 +112,19 @@ mod tests {
                 .take(len)
                 .collect()
         };
-        let fits = packet(&noise(60_000), 1).unwrap();
+        let fits = packet(&[noise(60_000).into()], 1).unwrap();
         assert!(fits.len() <= UDP_DATAGRAM_BYTES_MAX);
-        assert_eq!(packet(&noise(200_000), 1), Err(TooLarge));
+        assert_eq!(packet(&[noise(200_000).into()], 1), Err(TooLarge));
         // And what could be packed well, but is not tried.
-        assert!(packet(&"x".repeat(UDP_DATA_BYTES_MAX), 1).is_ok());
-        assert_eq!(packet(&"x".repeat(UDP_DATA_BYTES_MAX + 1), 1), Err(TooLarge));
+        let most = Bytes::from("x".repeat(UDP_DATA_BYTES_MAX));
+        assert!(packet(std::slice::from_ref(&most), 1).is_ok());
+        assert_eq!(packet(&[most, "x".into()], 1), Err(TooLarge));
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused_before_it_is_copied() {
+        // Together more than any machine has.
+        let pieces = vec![Bytes::from("x".repeat(1 << 24)); 1 << 22];
+        assert_eq!(packet(&pieces, 1), Err(TooLarge));
     }
 }

@@ -9,11 +9,15 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::packet::packet;
+use crate::limits::UDP_PACKETS_BYTES_MAX;
 use crate::listing::{self, Filter, Found, Frame};
 use crate::switches::Kept;
 
 /// How long a packet is kept for others who are to be told the same. A push wakes all of them at once.
 const KEPT: Duration = Duration::from_secs(1);
+
+/// What a packet that is kept costs besides its bytes, about.
+const ENTRY_BYTES: usize = 1_024;
 
 /// How many services are remembered as too large, so that this is logged once. Of more only the number is counted.
 const LOGGED_MAX: usize = 1_000;
@@ -49,10 +53,13 @@ pub(super) struct Wanted<'a> {
 pub(super) struct Payloads {
     registry: Registry,
     switches: Kept,
-    /// By service; few services are asked for in more than one form.
-    made: HashMap<ServiceKey, Vec<(String, Payload)>>,
+    /// By service and clusters.
+    made: HashMap<ServiceKey, HashMap<String, Payload>>,
+    /// How many bytes are in there, about.
+    made_bytes: usize,
     kept_until: Option<Instant>,
     next_id: u64,
+    rendered: u64,
     logged: HashSet<ServiceKey>,
 }
 
@@ -65,8 +72,10 @@ impl Payloads {
             registry,
             switches: Kept::default(),
             made: HashMap::new(),
+            made_bytes: 0,
             kept_until: None,
             next_id,
+            rendered: 0,
             logged: HashSet::new(),
         }
     }
@@ -74,27 +83,50 @@ impl Payloads {
     /// The packet for somebody. `None` if not all instances may be known, since clients take a list at its word; and
     /// while a switch says that nothing is pushed.
     pub(super) fn get(&mut self, wanted: Wanted<'_>, now: Instant) -> Option<Payload> {
-        let made = self.made.get(wanted.service).into_iter().flatten();
-        let same = made
-            .filter(|(clusters, _)| clusters == wanted.clusters)
-            .map(|(_, payload)| payload)
-            .find(|payload| payload.revision >= wanted.revision && payload.made >= wanted.since);
-        if let Some(payload) = same {
+        let made = self.made.get(wanted.service);
+        if let Some(payload) = made.and_then(|made| made.get(wanted.clusters))
+            && payload.revision >= wanted.revision
+            && payload.made >= wanted.since
+        {
             return Some(payload.clone());
         }
         let payload = self.render(wanted, now)?;
-        let made = self.made.entry(wanted.service.clone()).or_default();
-        made.retain(|(clusters, _)| clusters != wanted.clusters);
-        made.push((wanted.clusters.to_owned(), payload.clone()));
-        self.kept_until.get_or_insert(now + KEPT);
+        self.keep(wanted, payload.clone(), now);
         Some(payload)
+    }
+
+    fn keep(&mut self, wanted: Wanted<'_>, payload: Payload, now: Instant) {
+        let Wanted {
+            service, clusters, ..
+        } = wanted;
+        let bytes =
+            |payload: &Payload| ENTRY_BYTES + clusters.len() + payload.bytes.as_ref().map_or(0, Bytes::len);
+        if self.made_bytes + bytes(&payload) > UDP_PACKETS_BYTES_MAX {
+            self.forget();
+        }
+        self.made_bytes += bytes(&payload);
+        let made = self.made.entry(service.clone()).or_default();
+        if let Some(before) = made.insert(clusters.to_owned(), payload) {
+            self.made_bytes -= bytes(&before);
+        }
+        self.kept_until.get_or_insert(now + KEPT);
+    }
+
+    fn forget(&mut self) {
+        self.made = HashMap::new();
+        self.made_bytes = 0;
+        self.kept_until = None;
+    }
+
+    /// How many packets were made so far, other than by looking them up.
+    pub(super) fn rendered(&self) -> u64 {
+        self.rendered
     }
 
     /// Forgets packets that nobody is likely to share any more.
     pub(super) fn forget_due(&mut self, now: Instant) {
         if self.kept_until.is_some_and(|until| until <= now) {
-            self.made = HashMap::new();
-            self.kept_until = None;
+            self.forget();
         }
     }
 
@@ -122,14 +154,14 @@ impl Payloads {
             None if self.registry.complete() => (wanted.revision, Found::default()),
             _ => return None,
         };
+        self.rendered += 1;
         let frame = Frame::Pushed {
             cache_millis: switches.push_cache_millis,
         };
-        let data = listing::around(service.borrowed(), frame, clusters, found, self.registry.wall());
-        let data = String::from_utf8(data.concat()).expect("JSON of text is UTF-8");
+        let list = listing::around(service.borrowed(), frame, clusters, found, self.registry.wall());
         let id = self.next_id;
         self.next_id += 1;
-        let bytes = packet(&data, id);
+        let bytes = packet(&list, id);
         self.log(service, bytes.as_ref().err());
         Some(Payload {
             id,
@@ -150,5 +182,58 @@ impl Payloads {
             }
             Some(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use beatrix_engine::journal::Memory;
+    use beatrix_engine::random::Random;
+    use beatrix_engine::{EngineConfig, RegistryBuilder};
+
+    use super::*;
+
+    async fn payloads() -> Payloads {
+        let random = Random::from_seed(1);
+        let journal = Memory::new(random.epoch());
+        let builder = RegistryBuilder::new(EngineConfig::default(), random);
+        Payloads::new(builder.start(journal).await.unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn packets_are_kept_up_to_a_bound_and_for_a_moment() {
+        let mut payloads = payloads().await;
+        let now = Instant::now();
+        let mut most = 0;
+        for number in 0..1_000_u64 {
+            let service = format!("public/g/s{}", number / 20).parse().unwrap();
+            let wanted = Wanted {
+                service: &service,
+                clusters: &format!("c{number}"),
+                revision: Revision(1),
+                since: now,
+            };
+            let payload = Payload {
+                id: number,
+                revision: Revision(1),
+                bytes: Some(vec![0; 65_507].into()),
+                made: now,
+            };
+            // The second time it takes the place of the first.
+            payloads.keep(wanted, payload.clone(), now);
+            payloads.keep(wanted, payload, now);
+            let held = payloads.made.values().flat_map(HashMap::values);
+            let held: usize = held
+                .filter_map(|payload| payload.bytes.as_ref())
+                .map(Bytes::len)
+                .sum();
+            assert!(held <= payloads.made_bytes && payloads.made_bytes <= UDP_PACKETS_BYTES_MAX);
+            most = most.max(held);
+            // It can be shared with the next who asks.
+            assert_eq!(payloads.get(wanted, now).unwrap().id, number);
+        }
+        assert!(most > UDP_PACKETS_BYTES_MAX / 2, "{most}");
+        payloads.forget_due(now + KEPT);
+        assert_eq!((payloads.made.len(), payloads.made_bytes), (0, 0));
     }
 }

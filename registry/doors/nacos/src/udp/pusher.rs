@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use beatrix_engine::Registry;
 use beatrix_engine::hub::Subscribe;
@@ -10,10 +11,9 @@ use tokio::time::Instant;
 
 use super::book::Book;
 use super::driver::Driver;
-use super::leases::{Leases, Renewed, Told};
+use super::leases::{Leases, Told};
 use super::ready::Ready;
 use super::sockets::Datagrams;
-use crate::limits::UDP_SUBSCRIPTIONS_MAX;
 
 /// Pushes changes to the clients of Nacos 1.x. A clone is the same pusher.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) book: Mutex<Book>,
     pub(super) ready: Arc<Ready>,
     pub(super) counters: Counters,
+    /// What operators are not shown any more: the counts of when they last set them back.
+    shown_from: Mutex<Pushed>,
 }
 
 /// What the pusher counts while it runs.
@@ -53,14 +55,33 @@ pub struct Counts {
     pub resent: u64,
     /// Datagrams that were acknowledged.
     pub acknowledged: u64,
-    /// Datagrams that were sent twice and never acknowledged.
+    /// How often nothing was acknowledged for so long that no more is sent, until the client is heard of.
     pub given_up: u64,
     /// Datagrams that were not sent, since they would have been too large.
     pub too_large: u64,
     /// Attempts to send that the system refused.
     pub failed: u64,
-    /// Subscriptions that were refused, since there are too many.
+    /// Subscriptions that were refused, since there are too many, at all or of other clusters or at one address.
     pub refused: u64,
+}
+
+/// How pushing goes, as operators are shown it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Pushed {
+    /// Datagrams that were sent, for the first time each.
+    pub(crate) sent: u64,
+    /// Those that were acknowledged.
+    pub(crate) acknowledged: u64,
+}
+
+impl Counters {
+    fn refuse(&self) {
+        if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                "too many subscriptions for UDP push; those beyond learn of changes when they poll"
+            );
+        }
+    }
 }
 
 /// Counts one more.
@@ -81,15 +102,16 @@ impl Pusher {
             book: Mutex::default(),
             ready: Arc::default(),
             counters: Counters::default(),
+            shown_from: Mutex::default(),
         });
         let driver = Driver::new(Arc::clone(&shared), datagrams);
         (Self(shared), driver.run())
     }
 
-    /// Subscribes, or prolongs the subscription. A new one is told the whole at once.
+    /// Subscribes for the time that it `lasts`, or prolongs the subscription. A new one is told the whole at once.
     ///
     /// That there are too many is no error: the client polls on.
-    pub(super) fn subscribe(&self, told: Told) {
+    pub(super) fn subscribe(&self, told: Told, lasts: Duration) {
         let Shared {
             registry,
             leases,
@@ -99,13 +121,19 @@ impl Pusher {
         } = &*self.0;
         // Held until the subscription stands: two requests at once make one.
         let mut leases = leases.lock();
-        match leases.renew(&told, Instant::now()) {
-            Some(Renewed::Same) => return,
-            Some(Renewed::Changed(id)) => {
-                registry.hub().describe(id, told.peer);
-                return;
+        if let Some(renewed) = leases.renew(&told, lasts, Instant::now()) {
+            if renewed.changed {
+                registry.hub().describe(renewed.id, told.peer);
             }
-            None => {}
+            drop(leases);
+            if renewed.refused {
+                counters.refuse();
+            }
+            if renewed.was_silent {
+                // What changed after his list was made and before this must not be lost.
+                ready.woken(renewed.id);
+            }
+            return;
         }
         let wish = Subscribe {
             services: vec![told.service.clone()],
@@ -115,26 +143,43 @@ impl Pusher {
             since: None,
             peer: Some(Arc::clone(&told.peer)),
         };
-        let subscription = if leases.len() < UDP_SUBSCRIPTIONS_MAX {
+        let subscription = if leases.have_room_for(&told) {
             registry.hub().subscribe(wish).ok()
         } else {
             None
         };
         match subscription {
             Some(subscription) => {
-                leases.begin(subscription.id(), told, Instant::now());
+                let service = told.service.clone();
+                leases.begin(subscription.id(), told, lasts, Instant::now());
                 drop(leases);
-                ready.arrived(subscription);
+                ready.arrived(subscription, service);
             }
             None => {
                 drop(leases);
-                if counters.refused.fetch_add(1, Ordering::Relaxed) == 0 {
-                    tracing::warn!(
-                        "too many subscriptions for UDP push; those beyond learn of changes when they poll"
-                    );
-                }
+                counters.refuse();
             }
         }
+    }
+
+    /// What it has done since the count was last set back, which is done now with `reset`.
+    pub(crate) fn pushed(&self, reset: bool) -> Pushed {
+        let counters = &self.0.counters;
+        let mut from = self.0.shown_from.lock();
+        let now = Pushed {
+            acknowledged: counters.acknowledged.load(Ordering::Relaxed),
+            sent: counters.sent.load(Ordering::Relaxed),
+        };
+        let sent = now.sent - from.sent;
+        let shown = Pushed {
+            sent,
+            // Some may have been sent before.
+            acknowledged: (now.acknowledged - from.acknowledged).min(sent),
+        };
+        if reset {
+            *from = now;
+        }
+        shown
     }
 
     /// What it has done so far.

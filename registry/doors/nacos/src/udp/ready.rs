@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
+use beatrix_core::model::ServiceKey;
 use beatrix_engine::hub::Subscription;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -13,9 +14,9 @@ use tokio::sync::Notify;
 /// Whom to look at.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// New subscriptions.
-    pub(super) arrived: Vec<Subscription>,
-    /// Subscriptions that have news: each at most once, since a waker wakes once.
+    /// New subscriptions, each of one service.
+    pub(super) arrived: Vec<(Subscription, ServiceKey)>,
+    /// Subscriptions that may have news.
     pub(super) woken: Vec<u64>,
 }
 
@@ -33,8 +34,7 @@ struct Waking {
 
 impl Wake for Waking {
     fn wake(self: Arc<Self>) {
-        self.ready.news.lock().woken.push(self.id);
-        self.ready.there_is.notify_one();
+        self.ready.woken(self.id);
     }
 }
 
@@ -46,8 +46,14 @@ impl Ready {
         }))
     }
 
-    pub(super) fn arrived(&self, subscription: Subscription) {
-        self.news.lock().arrived.push(subscription);
+    pub(super) fn arrived(&self, subscription: Subscription, service: ServiceKey) {
+        self.news.lock().arrived.push((subscription, service));
+        self.there_is.notify_one();
+    }
+
+    /// Somebody is to be looked at: he has news, or may be told again.
+    pub(super) fn woken(&self, id: u64) {
+        self.news.lock().woken.push(id);
         self.there_is.notify_one();
     }
 

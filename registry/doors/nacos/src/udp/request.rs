@@ -8,7 +8,7 @@ use beatrix_core::model::{Invalid, ServiceRef};
 use beatrix_engine::hub::Peer;
 
 use super::agent;
-use super::leases::Told;
+use super::leases::{Told, lease};
 use super::target::Target;
 use crate::door::Nacos;
 use crate::error::Error;
@@ -24,7 +24,8 @@ pub(crate) struct Wish<'a> {
 }
 
 impl<'a> Wish<'a> {
-    /// The wish of a request, if it has one; its versions name `port` and `ip` otherwise. Nacos: a port of 0 or below asks for nothing.
+    /// The wish of a request, if it has one; its versions name `port` and `ip` otherwise. Nacos: a port of 0 or below
+    /// asks for nothing.
     ///
     /// # Errors
     /// If the port is none.
@@ -85,11 +86,12 @@ impl<'a> Wish<'a> {
             app: shortened(&self.app),
             cluster: clusters.to_owned(),
         };
-        pusher.subscribe(Told {
+        let told = Told {
             service,
             target,
             peer: Arc::new(peer),
-        });
+        };
+        pusher.subscribe(told, lease(switches.push_cache_millis));
     }
 }
 

@@ -31,6 +31,10 @@ impl Target {
         }
     }
 
+    pub(super) fn ip(self) -> IpAddr {
+        self.ip
+    }
+
     pub(super) fn address(self) -> SocketAddr {
         (self.ip, self.port).into()
     }

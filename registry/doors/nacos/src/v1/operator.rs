@@ -10,6 +10,7 @@ use crate::operations::server;
 use crate::params::{Incoming, Param, Params};
 use crate::reply;
 use crate::switches::SwitchesJson;
+use crate::udp::Pushed;
 use crate::wire::{PushStateJson, ResponsibleJson, ServersJson};
 
 use super::admitted::Admitted;
@@ -42,11 +43,18 @@ pub(super) async fn set_switch(
     Ok(reply::ok())
 }
 
-/// `…/push/state`, with any method. What Nacos counts here is not counted by this door.
-pub(super) async fn push_state(Admitted(request): Admitted) -> Result<Response, TextError> {
+/// `…/push/state`, with any method: how many datagrams were pushed and acknowledged since the count was `reset`. Nacos
+/// also counts what it pushes to clients of other protocols.
+pub(super) async fn push_state(
+    State(nacos): State<Nacos>,
+    Admitted(request): Admitted,
+) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     let reset = incoming.params().is_true(Param::Reset, false)?;
-    Ok(reply::json_of(StatusCode::OK, &PushStateJson::new(reset)))
+    let pushed = nacos.pusher.as_ref().map(|pusher| pusher.pushed(reset));
+    let Pushed { sent, acknowledged } = pushed.unwrap_or_default();
+    let json = PushStateJson::new(sent, acknowledged, reset);
+    Ok(reply::json_of(StatusCode::OK, &json))
 }
 
 /// `GET …/distro/client`: which server judges an instance. There is one.

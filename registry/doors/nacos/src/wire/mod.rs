@@ -293,19 +293,20 @@ pub(crate) struct HealthJson {
 /// How pushing goes.
 #[derive(Debug, Serialize)]
 pub(crate) struct PushStateJson {
-    succeed: u32,
-    total: u32,
-    ratio: u32,
+    succeed: u64,
+    total: u64,
+    ratio: serde_json::Number,
     reset: bool,
 }
 
 impl PushStateJson {
-    /// Nothing counted.
-    pub(crate) fn new(reset: bool) -> Self {
+    /// So many of `total` datagrams did `succeed`. The ratio of nothing is 0.
+    pub(crate) fn new(total: u64, succeed: u64, reset: bool) -> Self {
+        let ratio = serde_json::Number::from_f64(succeed as f64 / total as f64);
         Self {
-            succeed: 0,
-            total: 0,
-            ratio: 0,
+            succeed,
+            total,
+            ratio: ratio.unwrap_or_else(|| 0.into()),
             reset,
         }
     }

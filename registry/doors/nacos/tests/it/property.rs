@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use crate::endpoints::{ENDPOINTS, Endpoint, VALUES};
 use crate::harness::{Answer, Nacos, encoded};
+use crate::udp::Pushing;
 
 /// What makes a request to most endpoints a good one.
-const GOOD: [(&str, &str); 12] = [
+const GOOD: [(&str, &str); 14] = [
     ("serviceName", "S"),
     ("ip", "1.1.1.1"),
     ("port", "80"),
@@ -21,6 +22,8 @@ const GOOD: [(&str, &str); 12] = [
     ("checkPort", "80"),
     ("useInstancePort4Check", "true"),
     ("namespaceName", "name"),
+    ("clientIP", "127.0.0.1"),
+    ("udpPort", "54321"),
 ];
 
 #[derive(Debug, Clone)]
@@ -136,9 +139,10 @@ async fn list_and_delete_all(nacos: &Nacos) {
 
 #[tokio::test(start_paused = true)]
 async fn each_parameter_of_each_endpoint_takes_or_refuses_each_value() {
-    let (mut done, mut all, mut stored) = (0, 0, 0);
+    let (mut done, mut all, mut stored, mut pushed) = (0, 0, 0, 0);
     for endpoint in ENDPOINTS {
-        let nacos = Nacos::start().await;
+        let mut pushing = Pushing::start().await;
+        let nacos = pushing.nacos.clone();
         nacos.register("serviceName=S&ip=1.1.1.1&port=80").await;
         for param in endpoint.params {
             for (place, value) in VALUES.iter().enumerate() {
@@ -160,11 +164,17 @@ async fn each_parameter_of_each_endpoint_takes_or_refuses_each_value() {
             }
         }
         stored += nacos.registry.status().services;
+        pushed += pushing.take_all().await;
         list_and_delete_all(&nacos).await;
+        pushing.take_all().await;
+        let counts = pushing.pusher.counts();
+        assert_eq!(counts.failed, 0);
+        pushing.stop().await;
     }
     // Neither is all refused nor all taken, and much is stored.
     assert!(done > all / 10 && done < all * 9 / 10, "{done} of {all}");
     assert!(stored > 3 * ENDPOINTS.len(), "{stored}");
+    assert!(pushed > 20, "{pushed}");
 }
 
 fn value() -> impl Strategy<Value = Vec<u8>> {
@@ -209,12 +219,16 @@ proptest! {
     fn anything_is_answered_and_what_is_stored_can_be_deleted(calls in prop::collection::vec(call(), 1..24)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let nacos = Nacos::start().await;
+            let mut pushing = Pushing::start().await;
+            let nacos = pushing.nacos.clone();
             for call in calls {
                 let answer = nacos.ask(call.method, &call.uri, call.body.as_deref()).await;
                 check(&call, &answer);
             }
+            pushing.take_all().await;
             list_and_delete_all(&nacos).await;
+            pushing.take_all().await;
+            pushing.stop().await;
         });
     }
 }

@@ -98,9 +98,99 @@ async fn one_that_never_answers_costs_a_bounded_amount() {
     let rest = clients.all_within(60 * S).await;
     // Only the newest is sent again.
     assert_eq!(rest.len(), 1);
-    assert_eq!(rest[0].bytes, told.last().unwrap().bytes);
+    assert_eq!(rest[0].ports(), told.last().unwrap().ports());
     let counts = pusher.counts();
     assert_eq!((counts.resent, counts.given_up, counts.subscriptions), (1, 1, 0));
+}
+
+/// A service that changes all the time must not be sent for ever to where nobody listens.
+#[tokio::test(start_paused = true)]
+async fn who_acknowledges_nothing_is_sent_nothing_until_he_is_heard_of() {
+    let (nacos, mut clients, pusher) = start().await;
+    let query = format!("serviceName=S&{HERE}");
+    nacos.list_as(JAVA, &query).await;
+    let mut port = 0;
+    // More often than a datagram is sent again.
+    let mut change = async || {
+        for _ in 0..8 {
+            port += 1;
+            nacos.add(port).await;
+            sleep(S).await;
+        }
+    };
+    change().await;
+    change().await;
+    change().await;
+    let told = clients.all_within(S / 100).await;
+    assert!(told.len() >= 20, "{}", told.len());
+    // It is subscribed still, and silent for 4 s.
+    assert_eq!((pusher.counts().subscriptions, pusher.counts().given_up), (1, 1));
+    let last = told.last().unwrap();
+    assert!(last.at - told[0].at <= 20 * S);
+    // Another list request is a sign of life. What was missed is told in one datagram.
+    nacos.list_as(JAVA, &query).await;
+    assert_eq!(clients.next().await.ports().len(), 24);
+    clients.hear_nothing_for(9).await;
+    let again = clients.all_within(2 * S).await;
+    assert_eq!(again.len(), 1);
+    nacos.list_as(JAVA, &query).await;
+    clients.hear_nothing_for(10).await;
+    assert_eq!(pusher.counts().given_up, 2);
+    nacos.add(100).await;
+    clients.hear_nothing_for(5).await;
+    // So is an acknowledgement, however late.
+    clients.ack(&again[0]);
+    let missed = clients.next().await;
+    assert_eq!(missed.ports().len(), 25);
+    clients.ack(&missed);
+    sleep(S).await;
+    nacos.add(101).await;
+    assert_eq!(clients.next().await.ports().len(), 26);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_is_sent_only_so_much() {
+    let (nacos, mut clients, pusher) = start().await;
+    let list = async |ip: &str, port: u16| {
+        let query = format!("serviceName=S&clientIP={ip}&udpPort={port}");
+        nacos.list_as(JAVA, &query).await;
+    };
+    for port in 1..=1_010 {
+        list("127.0.0.1", port).await;
+    }
+    // However it is written.
+    list("::ffff:127.0.0.1", 2_000).await;
+    let counts = pusher.counts();
+    assert_eq!((counts.subscriptions, counts.refused), (1_000, 11));
+    list("127.0.0.2", 1).await;
+    assert_eq!(pusher.counts().subscriptions, 1_001);
+    assert_eq!(clients.all_within(S).await.len(), 1_001);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_is_told_of_in_only_so_many_forms() {
+    let (nacos, mut clients, pusher) = start().await;
+    let list = async |clusters: u16, port: u16| {
+        let query = format!("serviceName=S&clusters=c{clusters}&clientIP=10.0.0.1&udpPort={port}");
+        nacos.list_as(JAVA, &query).await
+    };
+    for number in 1..=100 {
+        assert_eq!(list(number, number).await["clusters"], format!("c{number}"));
+    }
+    let counts = pusher.counts();
+    assert_eq!((counts.subscriptions, counts.refused), (32, 68));
+    // Those that there are others have, too; and another service has its own.
+    list(1, 101).await;
+    nacos
+        .list_as(JAVA, &format!("serviceName=T&clusters=c100&{HERE}"))
+        .await;
+    assert_eq!(pusher.counts().subscriptions, 34);
+    // Who asks for one too many stays what he was.
+    list(200, 1).await;
+    assert_eq!(pusher.counts().refused, 69);
+    let told = clients.all_within(S).await;
+    let first = told.iter().find(|datagram| datagram.to.port() == 1).unwrap();
+    assert_eq!((told.len(), &first.list()["clusters"]), (34, &"c1".into()));
 }
 
 #[tokio::test(start_paused = true)]

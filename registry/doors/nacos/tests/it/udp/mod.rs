@@ -7,12 +7,15 @@ mod loopback;
 mod sharing;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, header};
+use axum::http::{HeaderValue, Request, header};
+use axum::middleware::map_request;
 use beatrix_engine::hub::SubscriberInfo;
 use beatrix_nacos::udp::{Datagrams, Pusher};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 
 use crate::harness::{INSTANCE, Nacos};
 use air::{Clients, air};
@@ -32,6 +35,53 @@ async fn start() -> (Nacos, Clients, Pusher) {
     let (air, clients) = air();
     let (nacos, pusher) = pushing(Nacos::start().await, air);
     (nacos, clients, pusher)
+}
+
+/// A door with push, to which all who ask without an agent are Java clients; what is pushed; and the end of it.
+pub(crate) struct Pushing {
+    pub(crate) nacos: Nacos,
+    pub(crate) pusher: Pusher,
+    clients: Clients,
+    task: JoinHandle<()>,
+}
+
+impl Pushing {
+    pub(crate) async fn start() -> Self {
+        let (air, clients) = air();
+        let nacos = Nacos::start().await;
+        let (pusher, run) = Pusher::new(nacos.registry.clone(), air);
+        let router = beatrix_nacos::router_with_push(nacos.registry.clone(), pusher.clone());
+        let java = map_request(async |mut request: Request<Body>| {
+            let agent = HeaderValue::from_static(JAVA);
+            request.headers_mut().entry(header::USER_AGENT).or_insert(agent);
+            request
+        });
+        let router = router.layer(java);
+        Self {
+            nacos: Nacos { router, ..nacos },
+            pusher,
+            clients,
+            task: tokio::spawn(run),
+        }
+    }
+
+    /// Takes all that was pushed, which is lists, and acknowledges each second one. Returns how many they were.
+    pub(crate) async fn take_all(&mut self) -> usize {
+        let all = self.clients.all_within(Duration::from_millis(100)).await;
+        for (place, datagram) in all.iter().enumerate() {
+            assert!(datagram.list()["hosts"].is_array());
+            if place % 2 == 0 {
+                self.clients.ack(datagram);
+            }
+        }
+        all.len()
+    }
+
+    /// Stops, and expects that pushing has ended in order.
+    pub(crate) async fn stop(self) {
+        self.nacos.registry.stop().await;
+        self.task.await.unwrap();
+    }
 }
 
 /// The same door, with push.

@@ -116,6 +116,47 @@ async fn what_was_written_before_a_stop_is_told() {
     assert_eq!(nacos.registry.hub().subscribers(), 0, "the task has ended");
 }
 
+/// Each datagram takes a while here, as rendering does for others: thousands that are told of one service must not
+/// keep those of another waiting.
+#[tokio::test(start_paused = true)]
+async fn a_service_with_many_subscribers_does_not_keep_others_waiting() {
+    let (nacos, mut clients, _) = start().await;
+    for port in 1..=1_000 {
+        let clusters = if port % 50 < 30 { port % 50 } else { 0 };
+        let query = format!("serviceName=S&clusters=c{clusters}&clientIP=10.0.0.1&udpPort={port}");
+        nacos.list_as(JAVA, &query).await;
+    }
+    nacos.list_as(JAVA, &format!("serviceName=T&{HERE}")).await;
+    for first in clients.all_within(S).await {
+        clients.ack(&first);
+    }
+    clients.slow_down();
+    nacos.add(80).await;
+    sleep(Duration::from_millis(100)).await;
+    nacos
+        .register("serviceName=T&ip=1.1.1.1&port=80&ephemeral=false")
+        .await;
+    let told = clients.all_within(5 * S).await;
+    let place = told.iter().position(|datagram| datagram.to.port() == 54_321);
+    assert!(
+        place.unwrap() < 100 && told.len() > 400,
+        "{place:?} of {}",
+        told.len()
+    );
+    // So it is while what was not acknowledged is sent again.
+    clients.all_within(10 * S).await;
+    nacos
+        .register("serviceName=T&ip=1.1.1.1&port=81&ephemeral=false")
+        .await;
+    let told = clients.all_within(S).await;
+    let place = told.iter().position(|datagram| datagram.to.port() == 54_321);
+    assert!(
+        place.unwrap() < 50 && told.len() > 90,
+        "{place:?} of {}",
+        told.len()
+    );
+}
+
 /// What is rendered is the newest state, which may be newer than the one that there was news of.
 #[tokio::test(start_paused = true)]
 async fn nobody_is_told_the_same_state_twice() {
