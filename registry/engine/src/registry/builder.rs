@@ -80,7 +80,7 @@ impl RegistryBuilder {
         hub.noted(revision);
 
         let (sender, inbox) = mpsc::channel(QUEUE);
-        let (answers, handed_out) = mpsc::unbounded_channel();
+        let (answers, handed_out) = mpsc::channel(QUEUE);
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let owner = Owner {

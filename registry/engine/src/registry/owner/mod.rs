@@ -19,6 +19,7 @@ use beatrix_core::catalog::{Catalog, Command, GuardEvent, Standing};
 use beatrix_core::liveness::LivenessClock;
 use beatrix_core::model::{Mono, ServiceKey};
 use parking_lot::Mutex;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +68,7 @@ pub(super) struct Owner<J> {
     pub(super) liveness: Arc<LivenessClock>,
     pub(super) inbox: mpsc::Receiver<Request>,
     /// To whoever hands answers to those who wait for them: see [`hand_out`].
-    pub(super) answers: mpsc::UnboundedSender<Vec<Told>>,
+    pub(super) answers: mpsc::Sender<Vec<Told>>,
     pub(super) stop: CancellationToken,
     /// All stalls that were told of.
     pub(super) stalled: Duration,
@@ -198,21 +199,21 @@ impl<J: Journal> Owner<J> {
     }
 
     fn tell(&self, told: Vec<Told>) {
-        if !told.is_empty() {
-            // It ends after this owner, or with the runtime, and then nobody waits.
-            let _gone_with_all_who_wait = self.answers.send(told);
+        if told.is_empty() {
+            return;
+        }
+        // Where nobody hands out, or not fast enough, each is woken from here.
+        if let Err(TrySendError::Full(told) | TrySendError::Closed(told)) = self.answers.try_send(told) {
+            told.into_iter().for_each(Told::tell);
         }
     }
 }
 
 /// Hands answers to those who wait for them, on their runtime. Were the owner to wake each of them, from its own thread,
-/// each would cost a call of the kernel, and often the core under the owner's feet. What waits here is bounded by the
-/// proposals that wait.
-pub(super) async fn hand_out(mut answers: mpsc::UnboundedReceiver<Vec<Told>>) {
+/// each would cost a call of the kernel, and often the core under the owner's feet.
+pub(super) async fn hand_out(mut answers: mpsc::Receiver<Vec<Told>>) {
     while let Some(told) = answers.recv().await {
-        for told in told {
-            told.tell();
-        }
+        told.into_iter().for_each(Told::tell);
     }
 }
 
