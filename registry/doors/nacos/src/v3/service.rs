@@ -53,10 +53,10 @@ async fn one(State(nacos): State<Nacos>, request: Request) -> Result<Response, R
 /// `GET …/list`: a page of services, or with `withInstances` of services in detail with their hosts.
 async fn list(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
-    let page = Page::strict(&params, Some(PAGE), PAGE_SIZE_MAX)?;
+    let page = Page::strict(&params, Some(PAGE))?;
     let empty = !params.is_true(Param::IgnoreEmptyService, false)?;
     let with_hosts = params.is_true(Param::WithInstances, false)?;
-    let found = catalog::search(&nacos, &params, page, empty)?;
+    let found = catalog::search(&nacos, &params, page, empty).await?;
     if !with_hosts {
         let items: Vec<ServiceViewJson<'_>> = found.services.iter().map(Into::into).collect();
         return Ok(result::success(PageJson::new(found.total, page, items)));
@@ -81,9 +81,10 @@ fn hosts(nacos: &Nacos, known: &Known, cluster: &str) -> Option<Box<RawValue>> {
 /// `GET …/subscribers`. Nacos 3.x: of exactly this service.
 async fn subscribers(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
-    let page = Page::strict(&params, Some(PAGE), PAGE_SIZE_MAX)?;
+    let page = Page::strict(&params, Some(PAGE))?;
     let service = Service::of(&params)?.key()?;
     let watching = subscribers::watching(&nacos, |key| *key == service);
+    page.check(watching.len(), PAGE_SIZE_MAX)?;
     let of_page = watching.iter().skip(page.offset()).take(page.size);
     let items: Vec<SubscriberV3Json<'_>> = of_page.map(Into::into).collect();
     Ok(result::success(PageJson::new(watching.len(), page, items)))

@@ -173,27 +173,79 @@ async fn who_watches_is_shown() {
     assert_eq!(get(&nacos, path).await["data"][0]["port"], 5_000);
 }
 
+/// Whoever reads page by page must find every service, and once only.
 #[tokio::test(start_paused = true)]
-async fn pages_are_bounded() {
+async fn pages_follow_one_another_whatever_their_size() {
     let nacos = Nacos::start().await;
-    for number in 0..=beatrix_nacos::limits::PAGE_SIZE_MAX {
+    let all = 1_201;
+    for number in 0..all {
         let path = format!("/nacos/v2/ns/service?serviceName=s{number:04}");
         assert_eq!(nacos.ask("POST", &path, None).await.status, 200);
     }
-    let all = beatrix_nacos::limits::PAGE_SIZE_MAX + 1;
-    let page = get(&nacos, "/nacos/v2/ns/service/list?pageSize=2147483647").await;
-    assert_eq!(
+    for (path, list) in [
+        ("/nacos/v1/ns/service/list?pageSize=700", "/doms"),
+        ("/nacos/v1/ns/catalog/services?pageSize=700", "/serviceList"),
+        ("/nacos/v3/admin/ns/service/list?pageSize=700", "/data/pageItems"),
+        ("/nacos/v2/ns/service/list?pageSize=700", "/data/services"),
+    ] {
+        let mut found = Vec::new();
+        for page in 1..=3 {
+            let page = get(&nacos, &format!("{path}&pageNo={page}")).await;
+            let items = page.pointer(list).unwrap().as_array().unwrap();
+            let name = |item: &Value| item.get("name").unwrap_or(item).as_str().unwrap().to_owned();
+            found.extend(items.iter().map(name));
+        }
+        let each = (0..all).map(|number| format!("s{number:04}"));
+        assert!(found.into_iter().eq(each), "{path}");
+    }
+    // Clients ask for all that there are.
+    for (path, list, found) in [
+        ("/nacos/v1/ns/service/list?pageNo=1&pageSize=2147483647", "/doms", all),
+        ("/nacos/v1/ns/service/names", "/services/public", all),
         (
-            &page["data"]["count"],
-            page["data"]["services"].as_array().unwrap().len()
+            "/nacos/v1/ns/catalog/services?pageNo=1&pageSize=2147483647",
+            "/serviceList",
+            all,
         ),
-        (&json!(all), all - 1)
-    );
-    let page = get(&nacos, "/nacos/v3/admin/ns/service/list?pageSize=10000&pageNo=2").await;
-    assert_eq!(page["data"]["pageItems"].as_array().unwrap().len(), 1);
-    // Clients of v1 ask for all that there are.
-    let page = get(&nacos, "/nacos/v1/ns/service/list?pageNo=1&pageSize=2147483647").await;
-    assert_eq!(page["doms"].as_array().unwrap().len(), all);
+        (
+            "/nacos/v3/admin/ns/service/list?pageSize=2147483647",
+            "/data/pageItems",
+            all,
+        ),
+        (
+            "/nacos/v2/ns/service/list?pageSize=2147483647",
+            "/data/services",
+            beatrix_nacos::limits::V2_PAGE_SIZE_MAX,
+        ),
+    ] {
+        let page = get(&nacos, path).await;
+        let items = page.pointer(list).unwrap().as_array().unwrap();
+        assert_eq!(items.len(), found, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_too_many_instances_is_refused_and_not_cut() {
+    let nacos = Nacos::start().await;
+    let max = beatrix_nacos::limits::INSTANCES_PAGE_MAX;
+    for number in 0..=max {
+        nacos
+            .register(&format!("serviceName=S&ip=1.1.1.1&port={number}"))
+            .await;
+    }
+    for path in [
+        "/nacos/v1/ns/catalog/instances?serviceName=S&clusterName=DEFAULT",
+        "/nacos/v2/ns/catalog/instances?serviceName=S",
+    ] {
+        for (number, size, status) in [(1, max, 200), (2, max, 200), (1, max + 1, 400), (2, max + 1, 200)] {
+            let path = format!("{path}&pageNo={number}&pageSize={size}");
+            let answer = nacos.ask("GET", &path, None).await;
+            assert_eq!(answer.status, status, "{path}");
+            if status == 400 {
+                assert!(answer.text.contains("pageSize must be at most 10000"), "{}", answer.text);
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
