@@ -13,6 +13,7 @@
 //! | `v2_page_size_max` | 500 names in one answer of v2, as in Nacos | a larger page is one of 500 |
 //! | `page_size_max` | 100,000 services in more than name, or subscribers, on one page | 400, where there are so many |
 //! | `instances_page_max` | 10,000 instances on one page | the same |
+//! | `batch_entries_max` | 10,000 instances in one batch | 400 |
 //! | `clients_max` | 100,000 clients in one list | the list ends there |
 //! | `udpPort` | 0 to 65535 | 400 |
 //! | `udp_subscriptions_max` | 50,000 of a service and a target | the client is not pushed to, and polls |
@@ -38,6 +39,9 @@ pub const PAGE_SIZE_MAX: usize = 100_000;
 
 /// How many instances a page has at most.
 pub const INSTANCES_PAGE_MAX: usize = 10_000;
+
+/// How many instances one batch may name. Each is a write of its own.
+pub const BATCH_ENTRIES_MAX: usize = 10_000;
 
 /// How many clients are listed at most.
 pub const CLIENTS_MAX: usize = 100_000;

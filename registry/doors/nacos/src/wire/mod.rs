@@ -26,6 +26,17 @@ pub(crate) struct BeatAddressJson<'a> {
     pub(crate) port: Option<Scalar<'a>>,
 }
 
+/// An instance that a batch is about. Unknown members are ignored.
+#[derive(Debug, Deserialize)]
+pub(crate) struct BatchEntryJson<'a> {
+    #[serde(borrow, default)]
+    pub(crate) ip: Option<Scalar<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) port: Option<Scalar<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) ephemeral: Option<Scalar<'a>>,
+}
+
 /// What else a full beat says, for one that has to register its instance.
 #[derive(Debug, Deserialize)]
 pub(crate) struct BeatJson<'a> {
