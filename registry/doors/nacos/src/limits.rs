@@ -12,7 +12,8 @@
 //! | names of services in one answer of v1 | as many as there are: `services_max` of the registry | |
 //! | `v2_page_size_max` | 500 names in one answer of v2, as in Nacos | a larger page is one of 500 |
 //! | `page_size_max` | 100,000 services in more than name, or subscribers, on one page | 400, where there are so many |
-//! | `instances_page_max` | 10,000 instances on one page | the same |
+//! | `instances_page_max` | 10,000 instances on one page, also of services with their hosts | the same |
+//! | `clusters_max` | 1,000 names in `clusters` | 400 |
 //! | `batch_entries_max` | 10,000 instances in one batch | 400 |
 //! | `clients_max` | 100,000 clients in one list | the list ends there |
 //! | `udpPort` | 0 to 65535 | 400 |
@@ -39,6 +40,9 @@ pub const PAGE_SIZE_MAX: usize = 100_000;
 
 /// How many instances a page has at most.
 pub const INSTANCES_PAGE_MAX: usize = 10_000;
+
+/// How many names `clusters` of a list may have.
+pub const CLUSTERS_MAX: usize = 1_000;
 
 /// How many instances one batch may name. Each is a write of its own.
 pub const BATCH_ENTRIES_MAX: usize = 10_000;

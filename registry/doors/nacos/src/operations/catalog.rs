@@ -1,14 +1,18 @@
 //! Lists of services, for clients and consoles.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use beatrix_core::catalog::{DirectoryPage, DirectoryQuery, DirectoryWalk, Summary};
+use beatrix_core::catalog::{DirectoryPage, DirectoryQuery, DirectoryWalk, Summary, View};
 use beatrix_core::model::{Group, Invalid, Namespace, ServiceKey};
 
 use crate::door::Nacos;
 use crate::error::Error;
-use crate::limits::PAGE_SIZE_MAX;
+use crate::limits::{INSTANCES_PAGE_MAX, PAGE_SIZE_MAX};
 use crate::params::{Param, Params};
+
+/// How many views are made before other requests get a turn.
+const STEP: usize = 256;
 
 /// A page of a list, as it was asked for. Pages are counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,6 +175,26 @@ pub(crate) async fn search(
     }
     page.check(walk.total(), PAGE_SIZE_MAX)?;
     Ok(walk.page())
+}
+
+/// The views of the services of a page, for who shows their hosts as well.
+///
+/// # Errors
+/// If the page has more than [`INSTANCES_PAGE_MAX`] hosts, where a service without any counts like one.
+pub(crate) async fn views(nacos: &Nacos, services: &[Summary]) -> Result<Vec<Arc<View>>, Error> {
+    let hosts: usize = services.iter().map(|summary| summary.instances.max(1)).sum();
+    if hosts > INSTANCES_PAGE_MAX {
+        let rule = format!("must be so small that the page has at most {INSTANCES_PAGE_MAX} instances");
+        let size = services.len().to_string();
+        return Err(Invalid::new(Param::PageSize.as_str(), rule, &size).into());
+    }
+    let mut views = Vec::with_capacity(services.len());
+    for step in services.chunks(STEP) {
+        let of_step = step.iter();
+        views.extend(of_step.filter_map(|summary| nacos.registry.view(summary.key.borrowed())));
+        tokio::task::yield_now().await;
+    }
+    Ok(views)
 }
 
 /// Whether the protection threshold is reached, as consoles show it. Nacos 2.x: never for a service without instances,

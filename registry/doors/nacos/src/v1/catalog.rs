@@ -48,13 +48,14 @@ pub(super) async fn instances(
     params.require(Param::ClusterName)?;
     let page = Page::lenient(&params, None)?;
     let (view, cluster) = instances::of_cluster(&nacos, &params)?;
-    let filter = Filter {
+    let wanted = Filter {
         clusters: cluster.as_str(),
         healthy_only: false,
-    };
-    let total = view.members().filter(|member| filter.passes(member)).count();
+    }
+    .wanted();
+    let total = view.members().filter(|member| wanted.passes(member)).count();
     page.check(total, INSTANCES_PAGE_MAX)?;
-    let members = view.members().filter(|member| filter.passes(member));
+    let members = view.members().filter(|member| wanted.passes(member));
     let hosts = Hosts::new(&view.key, nacos.registry.config().timings);
     let json = hosts.these(members.skip(page.offset()).take(page.size), Shown::Measured);
     let pieces = vec![
@@ -80,9 +81,8 @@ pub(super) async fn services(
     let with_instances_only = params.flag(Param::HasIpCount)?.unwrap_or_default();
     let found = catalog::search(&nacos, &params, page, !with_instances_only).await?;
     if with_hosts {
-        let keys = found.services.iter().map(|summary| &summary.key);
-        let views = keys.filter_map(|key| nacos.registry.view(key.borrowed()));
-        let json: Vec<_> = views.map(|view| with_its_hosts(&view)).collect();
+        let views = catalog::views(&nacos, &found.services).await?;
+        let json: Vec<_> = views.iter().map(|view| with_its_hosts(view)).collect();
         return Ok(reply::json_of(StatusCode::OK, &json));
     }
     let json = CatalogServicesJson {

@@ -225,6 +225,31 @@ async fn pages_follow_one_another_whatever_their_size() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn hosts_stand_in_their_clusters() {
+    let nacos = Nacos::start().await;
+    for (port, cluster) in [(1, "b"), (2, "a"), (3, "b")] {
+        nacos
+            .register(&format!("serviceName=S&ip=1.1.1.1&port={port}&clusterName={cluster}"))
+            .await;
+    }
+    for (path, clusters) in [
+        ("/nacos/v1/ns/catalog/services?withInstances=true", "/0/clusterMap"),
+        (
+            "/nacos/v3/admin/ns/service/list?withInstances=true",
+            "/data/pageItems/0/clusterMap",
+        ),
+    ] {
+        let found = get(&nacos, path).await;
+        let clusters = found.pointer(clusters).unwrap();
+        let ports = |cluster: &str| {
+            let hosts = clusters[cluster]["hosts"].as_array().unwrap().iter();
+            hosts.map(|host| host["port"].as_u64().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!((ports("a"), ports("b")), (vec![2], vec![1, 3]), "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_page_of_too_many_instances_is_refused_and_not_cut() {
     let nacos = Nacos::start().await;
     let max = beatrix_nacos::limits::INSTANCES_PAGE_MAX;
@@ -245,6 +270,17 @@ async fn a_page_of_too_many_instances_is_refused_and_not_cut() {
                 assert!(answer.text.contains("pageSize must be at most 10000"), "{}", answer.text);
             }
         }
+    }
+    for path in [
+        "/nacos/v1/ns/catalog/services?pageNo=1&pageSize=1&withInstances=true",
+        "/nacos/v3/admin/ns/service/list?pageSize=1&withInstances=true",
+    ] {
+        let answer = nacos.ask("GET", path, None).await;
+        assert_eq!(answer.status, 400, "{path}");
+        assert!(answer.text.contains("at most 10000 instances"), "{}", answer.text);
+        nacos.instance("DELETE", "serviceName=S&ip=1.1.1.1&port=0").await;
+        assert_eq!(nacos.ask("GET", path, None).await.status, 200, "{path}");
+        nacos.register("serviceName=S&ip=1.1.1.1&port=0").await;
     }
 }
 
