@@ -284,6 +284,26 @@ async fn a_page_of_too_many_instances_is_refused_and_not_cut() {
     }
 }
 
+/// What a list of clients has looked at is not counted again: with each service that goes it would miss another.
+#[tokio::test(start_paused = true)]
+async fn a_client_is_found_although_others_go_meanwhile() {
+    let nacos = Nacos::start().await;
+    for number in 0..=10_000 {
+        nacos
+            .register(&format!("serviceName=s{number:05}&ip=1.1.1.1&port={number}"))
+            .await;
+    }
+    let others_go = async {
+        for number in 0..8 {
+            let query = format!("serviceName=s{number:05}&ip=1.1.1.1&port={number}");
+            nacos.instance("DELETE", &query).await.is_ok();
+        }
+    };
+    let path = "/nacos/v2/ns/client?clientId=1.1.1.1:10000%23true";
+    let (answer, ()) = tokio::join!(nacos.ask("GET", path, None), others_go);
+    assert_eq!(answer.status, 200, "{}", answer.text);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_namespace_without_an_id_gets_one() {
     let nacos = Nacos::start().await;
