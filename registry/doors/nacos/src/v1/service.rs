@@ -127,9 +127,10 @@ pub(super) async fn subscribers(
     Admitted(request): Admitted,
 ) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
+    // Nacos v1: a page has so many if nobody says.
     let page = Page {
         number: 1,
-        size: 500,
+        size: 1_000,
     };
     let page = Page::lenient(&params, Some(page))?;
     let service = Service::of(&params)?;

@@ -225,6 +225,27 @@ async fn pages_follow_one_another_whatever_their_size() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_of_subscribers_has_a_thousand_if_nobody_says() {
+    let nacos = Nacos::start().await;
+    nacos.register(INST).await;
+    let subscribe = |_| {
+        let services = vec!["public/DEFAULT_GROUP/S".parse().unwrap()];
+        let subscribe = Subscribe {
+            services,
+            ..Subscribe::default()
+        };
+        nacos.registry.hub().subscribe(subscribe).unwrap()
+    };
+    let _subscriptions: Vec<_> = (0..1_201).map(subscribe).collect();
+    for (query, found) in [("", 1_000), ("&pageNo=2", 201), ("&pageSize=2000", 1_201)] {
+        let path = format!("/nacos/v1/ns/service/subscribers?serviceName=S{query}");
+        let page = get(&nacos, &path).await;
+        let subscribers = page["subscribers"].as_array().unwrap().len();
+        assert_eq!((&page["count"], subscribers), (&json!(1_201), found), "{query}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn hosts_stand_in_their_clusters() {
     let nacos = Nacos::start().await;
     for (port, cluster) in [(1, "b"), (2, "a"), (3, "b")] {
