@@ -62,6 +62,8 @@ pub struct Summary {
 pub struct DirectoryWalk<'a> {
     query: DirectoryQuery<'a>,
     page: DirectoryPage,
+    /// How many of the page were taken out of it.
+    taken: usize,
     /// Where to go on; `None` at the end.
     from: Option<Bound<ServiceKey>>,
 }
@@ -75,11 +77,24 @@ impl<'a> DirectoryWalk<'a> {
         Self {
             query,
             page: DirectoryPage::default(),
+            taken: 0,
             from: from.map(Bound::Included),
         }
     }
 
-    /// The list, as far as it was made.
+    /// Takes out what was found since this was asked last, for who needs not hold all of the page at once.
+    pub fn take_found(&mut self) -> Vec<Summary> {
+        self.taken += self.page.services.len();
+        std::mem::take(&mut self.page.services)
+    }
+
+    /// How many matched so far.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.page.total
+    }
+
+    /// The list, as far as it was made and not taken out.
     #[must_use]
     pub fn page(self) -> DirectoryPage {
         self.page
@@ -97,7 +112,7 @@ impl<'a> DirectoryWalk<'a> {
             return;
         }
         let page = &mut self.page;
-        if page.total >= query.offset && page.services.len() < query.limit {
+        if page.total >= query.offset && page.services.len() + self.taken < query.limit {
             page.services.push(summary(service));
         }
         page.total += 1;

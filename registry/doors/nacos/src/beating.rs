@@ -211,16 +211,17 @@ fn switched_interval(
     switches: &Switches,
 ) -> Duration {
     let defaults = nacos.registry.config().timings;
+    // The view is asked last: it is the one thing here that costs, and most beats need it not.
+    let switched = switches.beat_interval(defaults);
+    if switched == interval || interval != defaults.interval() {
+        return interval;
+    }
     let own = || {
         let view = nacos.registry.view(service)?;
         let metadata = &view.get(endpoint)?.record.registration.metadata;
         metadata::millis(metadata, BEAT_INTERVAL)
     };
-    if interval != defaults.interval() || own().is_some() {
-        interval
-    } else {
-        switches.beat_interval(defaults)
-    }
+    if own().is_some() { interval } else { switched }
 }
 
 fn answer(interval: Duration, code: u32, switches: &Switches) -> Response {

@@ -1,6 +1,7 @@
 //! What a request says about an instance, in the domain's types.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use beatrix_core::model::{
     Cluster, Endpoint, Health, Invalid, Liveness, LivenessKind, Metadata, Registration, ServiceKey, Timings,
@@ -12,11 +13,12 @@ use serde_json::value::RawValue;
 use crate::door::Nacos;
 use crate::error::Error;
 use crate::hosts::Hosts;
+use crate::limits::BATCH_ENTRIES_MAX;
 use crate::metadata;
 use crate::operations::instances::{Chosen, Found, Patch};
 use crate::params::{Param, Params};
 use crate::service::Service;
-use crate::wire::{BeatAddressJson, InstanceJson};
+use crate::wire::{BatchEntryJson, InstanceJson, Scalar};
 
 /// The kinds that Nacos calls ephemeral.
 pub(crate) const EPHEMERAL: &[LivenessKind] = &[LivenessKind::Beat, LivenessKind::Session];
@@ -238,38 +240,63 @@ pub(crate) fn patch_of(params: &Params<'_>) -> Result<Patch, Error> {
 }
 
 /// What a batch says: which instances, and what metadata. Nacos 2.x: no list, or an empty one, means all instances of
-/// the service; `persist` chooses the persistent ones, and anything else the others.
+/// the service, and then `persist` chooses the persistent ones, and anything else the others. An entry of a list says
+/// itself which kind it is.
 ///
 /// # Errors
 /// Names the parameter that is missing or breaks its rule.
-pub(crate) fn batch_of(params: &Params<'_>) -> Result<(Chosen, Metadata), Error> {
+pub(crate) fn batch_of(params: &Params<'_>) -> Result<(ServiceKey, Chosen, Metadata), Error> {
     let service = Service::of(params)?.key()?;
     let metadata = metadata::parse(&params.require(Param::Metadata)?)?;
     let consistency = params.get(Param::ConsistencyType)?;
-    let endpoints = match params.get(Param::Instances)? {
-        Some(json) => endpoints(&json)?,
-        None => Vec::new(),
+    let entries = match params.get(Param::Instances)? {
+        Some(json) => entries(&json)?,
+        None => BTreeSet::new(),
     };
-    let chosen = Chosen {
-        service,
-        ephemeral: consistency.as_deref() != Some("persist"),
-        endpoints,
+    let chosen = if entries.is_empty() {
+        Chosen::All {
+            ephemeral: consistency.as_deref() != Some("persist"),
+        }
+    } else {
+        Chosen::Named(entries)
     };
-    Ok((chosen, metadata))
+    Ok((service, chosen, metadata))
 }
 
-/// A JSON array of instances, of which the addresses count.
-fn endpoints(json: &str) -> Result<Vec<Endpoint>, Error> {
+/// A JSON array of instances, of which the address counts, and whether it is ephemeral. Nacos: it is, if it does not
+/// say otherwise. Who is named twice counts once.
+fn entries(json: &str) -> Result<BTreeSet<(Endpoint, bool)>, Error> {
     let malformed = || {
-        let rule = "must be a JSON array of instances, each with ip and port";
+        let rule = "must be a JSON array of instances, each an object with ip and port";
         Invalid::new(Param::Instances.as_str(), rule, json)
     };
-    let entries: Vec<BeatAddressJson<'_>> = serde_json::from_str(json).map_err(|_| malformed())?;
-    let addresses = entries.into_iter().map(|entry| match (entry.ip, entry.port) {
-        (Some(ip), Some(port)) => endpoint(&ip.0, &port.0),
-        _ => Err(malformed().into()),
-    });
-    addresses.collect()
+    let entries: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| malformed())?;
+    if entries.len() > BATCH_ENTRIES_MAX {
+        let rule = format!("must have at most {BATCH_ENTRIES_MAX} instances");
+        let found = entries.len().to_string();
+        return Err(Invalid::new(Param::Instances.as_str(), rule, &found).into());
+    }
+    let read = |entry: &RawValue| {
+        // An array would be taken for a list of members, in their order.
+        let object = entry.get().starts_with('{');
+        let entry: Option<BatchEntryJson<'_>> =
+            object.then(|| serde_json::from_str(entry.get()).ok()).flatten();
+        let Some(BatchEntryJson {
+            ip: Some(ip),
+            port: Some(port),
+            ephemeral,
+        }) = entry
+        else {
+            return Err(malformed().into());
+        };
+        let ephemeral = match ephemeral.as_ref().map(|Scalar(text)| text.as_ref()) {
+            None | Some("true") => true,
+            Some("false") => false,
+            Some(_) => return Err(malformed().into()),
+        };
+        Ok((endpoint(&ip.0, &port.0)?, ephemeral))
+    };
+    entries.into_iter().map(read).collect()
 }
 
 /// One instance as v1 and v2 show it; how its service is called there is left open.

@@ -63,7 +63,7 @@
 //! - Mistakes of clients are 400 where Nacos has 500, since clients take 5xx for a broken server and go on to the next.
 //! - Errors of v1 are all plain text. In v2 and v3 those of the check of parameters are bare text, as in Nacos; of them
 //!   the length of metadata is framed.
-//! - Pages are bounded, see [`limits`].
+//! - Pages are bounded, see [`limits`]: one that would have more is refused.
 
 mod beating;
 mod checker;

@@ -9,9 +9,12 @@
 //! | `weight` | 0 to 10000 | 400 |
 //! | `metadata_chars_max` | 1024 characters of keys and values | 400 |
 //! | `preserved.*` times | 1 ms to a day | 400 |
-//! | `service_names_max` | 20,000 names in one answer of v1 | the page ends there; the count says how many there are |
-//! | `page_size_max` | 500 in every other list of services and subscribers, as in Nacos v2 | the same |
-//! | `instances_page_max` | 10,000 instances on one page | the same |
+//! | names of services in one answer of v1 | as many as there are: `services_max` of the registry | |
+//! | `v2_page_size_max` | 500 names in one answer of v2, as in Nacos | a larger page is one of 500 |
+//! | `page_size_max` | 100,000 services in more than name, or subscribers, on one page | 400, where there are so many |
+//! | `instances_page_max` | 10,000 instances on one page, also of services with their hosts | the same |
+//! | `clusters_max` | 1,000 names in `clusters` | 400 |
+//! | `batch_entries_max` | 10,000 instances in one batch | 400 |
 //! | `clients_max` | 100,000 clients in one list | the list ends there |
 //! | `udpPort` | 0 to 65535 | 400 |
 //! | `udp_subscriptions_max` | 50,000 of a service and a target | the client is not pushed to, and polls |
@@ -30,15 +33,22 @@ pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// `nacos.naming.service.metadata.length`.
 pub const METADATA_CHARS_MAX: usize = 1024;
 
-/// How many names of services one answer of v1 has at most. Nacos v1 has no such bound, and clients ask for all there
-/// are (Spring Cloud: 2^31 - 1); this many have room in a few megabytes.
-pub const SERVICE_NAMES_MAX: usize = 20_000;
+/// How many names of services one answer of v2 has at most. Nacos v2: 500. v1 has no such bound, and clients ask it for
+/// all there are (Spring Cloud: 2^31 - 1).
+pub const V2_PAGE_SIZE_MAX: usize = 500;
 
-/// How many services or subscribers any other page has at most. Nacos v2: 500 services.
-pub const PAGE_SIZE_MAX: usize = 500;
+/// How many services in more than name, or subscribers, a page has at most. Nacos has no bound; these have room in a few
+/// dozen megabytes.
+pub const PAGE_SIZE_MAX: usize = 100_000;
 
 /// How many instances a page has at most.
 pub const INSTANCES_PAGE_MAX: usize = 10_000;
+
+/// How many names `clusters` of a list may have.
+pub const CLUSTERS_MAX: usize = 1_000;
+
+/// How many instances one batch may name. Each is a write of its own.
+pub const BATCH_ENTRIES_MAX: usize = 10_000;
 
 /// How many clients are listed at most.
 pub const CLIENTS_MAX: usize = 100_000;

@@ -8,7 +8,7 @@
 //! the service API or by settings of a cluster; a service that came with its instances has no protection.
 
 use beatrix_core::catalog::View;
-use beatrix_core::model::{Cluster, Member, ServiceRef, Wall};
+use beatrix_core::model::{Cluster, Invalid, Member, ServiceRef, Wall};
 use beatrix_engine::Registry;
 use beatrix_engine::formats::{NACOS, NACOS_PROTECTED};
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use bytes::Bytes;
 use crate::door::Nacos;
 use crate::error::Error;
 use crate::hosts::{Hosts, Shown, listed, string};
+use crate::limits::CLUSTERS_MAX;
 use crate::params::Param;
 use crate::service::{Service, grouped_name};
 
@@ -77,24 +78,74 @@ pub(crate) struct Filter<'a> {
     pub(crate) healthy_only: bool,
 }
 
-impl Filter<'_> {
+impl<'a> Filter<'a> {
     /// Nacos: a blank part of the clusters names none, and is no mistake.
     ///
     /// # Errors
-    /// If a cluster breaks its rule; it is called `param`.
+    /// If a cluster breaks its rule, or there are too many; they are called `param`.
     pub(crate) fn check(&self, param: Param) -> Result<(), Error> {
-        let named = self.clusters.split(',');
-        for cluster in named.filter(|cluster| !cluster.trim().is_empty()) {
-            Cluster::check(cluster).map_err(|invalid| invalid.in_field(param.as_str()))?;
+        for (count, cluster) in (1..).zip(self.clusters.split(',')) {
+            if count > CLUSTERS_MAX {
+                let rule = format!("must have at most {CLUSTERS_MAX} names");
+                return Err(Invalid::new(param.as_str(), rule, self.clusters).into());
+            }
+            if !cluster.trim().is_empty() {
+                Cluster::check(cluster).map_err(|invalid| invalid.in_field(param.as_str()))?;
+            }
         }
         Ok(())
     }
 
-    /// Whether it lets the instance through. Nacos 2.x: the parts of the clusters are compared as they are.
+    /// What it wants, read once for all the instances that are asked about.
+    pub(crate) fn wanted(&self) -> Wanted<'a> {
+        let clusters = match self.clusters {
+            "" => Clusters::All,
+            names if !names.contains(',') => Clusters::One(names),
+            names => {
+                let mut names: Vec<&str> = names.split(',').collect();
+                names.sort_unstable();
+                names.dedup();
+                Clusters::Some(names)
+            }
+        };
+        Wanted {
+            clusters,
+            healthy_only: self.healthy_only,
+        }
+    }
+}
+
+/// A [`Filter`] that was read.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    clusters: Clusters<'a>,
+    healthy_only: bool,
+}
+
+/// Names of clusters. Nacos 2.x: the parts are compared as they are.
+#[derive(Debug, PartialEq, Eq)]
+enum Clusters<'a> {
+    All,
+    One(&'a str),
+    /// Ordered, each once: a request may name a thousand, and a service have a hundred thousand instances.
+    Some(Vec<&'a str>),
+}
+
+impl Wanted<'_> {
+    /// Whether there is nothing that it would not let through.
+    fn all(&self) -> bool {
+        self.clusters == Clusters::All && !self.healthy_only
+    }
+
+    /// Whether it lets the instance through.
     pub(crate) fn passes(&self, member: &Member) -> bool {
         let cluster = member.record.cluster().as_str();
-        (self.clusters.is_empty() || self.clusters.split(',').any(|wanted| wanted == cluster))
-            && (!self.healthy_only || member.healthy())
+        let named = match &self.clusters {
+            Clusters::All => true,
+            Clusters::One(name) => *name == cluster,
+            Clusters::Some(names) => names.binary_search(&cluster).is_ok(),
+        };
+        named && (!self.healthy_only || member.healthy())
     }
 }
 
@@ -116,14 +167,15 @@ pub(crate) fn hosts(nacos: &Nacos, service: &Service<'_>, filter: Filter<'_>) ->
 /// The hosts of a view.
 pub(crate) fn of_view(registry: &Registry, view: &View, filter: Filter<'_>) -> Found {
     let hosts = Hosts::new(&view.key, registry.config().timings);
+    let wanted = filter.wanted();
     // Many ask for the one cluster that there is.
-    let whole = filter.clusters.is_empty() && !filter.healthy_only || {
+    let whole = wanted.all() || {
         let mut usable = view.members().filter(|member| listed(member));
-        usable.all(|member| filter.passes(member))
+        usable.all(|member| wanted.passes(member))
     };
     let protected = protects(view, whole, || {
         let usable = view.members().filter(|member| listed(member));
-        usable.filter(|member| filter.passes(member))
+        usable.filter(|member| wanted.passes(member))
     });
     let health = if protected {
         Shown::Protected
@@ -133,7 +185,7 @@ pub(crate) fn of_view(registry: &Registry, view: &View, filter: Filter<'_>) -> F
     let hosts = if whole {
         all(&hosts, view, health)
     } else {
-        HostList::Open(vec![hosts.some(view, health, |member| filter.passes(member))])
+        HostList::Open(vec![hosts.some(view, health, |member| wanted.passes(member))])
     };
     Found { hosts, protected }
 }
@@ -251,6 +303,22 @@ mod tests {
     fn a_registry_that_may_not_know_all_serves_no_list() {
         assert!(known(true).is_ok());
         assert!(matches!(known(false), Err(Error::Warming)));
+    }
+
+    #[test]
+    fn the_names_of_clusters_are_read_once_and_kept_once() {
+        for (clusters, wanted) in [
+            ("", Clusters::All),
+            ("Z", Clusters::One("Z")),
+            (" ", Clusters::One(" ")),
+            ("Z,b,Z,,Z,a", Clusters::Some(vec!["", "Z", "a", "b"])),
+        ] {
+            let filter = Filter {
+                clusters,
+                healthy_only: false,
+            };
+            assert_eq!(filter.wanted().clusters, wanted, "{clusters:?}");
+        }
     }
 
     #[test]

@@ -100,15 +100,18 @@ impl Registry {
     #[must_use]
     pub fn directory(&self, query: DirectoryQuery<'_>) -> DirectoryPage {
         let mut walk = DirectoryWalk::new(query);
-        loop {
-            let catalog = self.0.catalog.lock();
-            let more = catalog.walk(&mut walk, DIRECTORY_STEP);
-            // To whoever waits: otherwise this thread would mostly have it again at once.
-            MutexGuard::unlock_fair(catalog);
-            if !more {
-                return walk.page();
-            }
-        }
+        while self.directory_step(&mut walk) {}
+        walk.page()
+    }
+
+    /// The next step of a list of services, for who does something else between two steps. Returns whether there may be
+    /// more.
+    pub fn directory_step(&self, walk: &mut DirectoryWalk<'_>) -> bool {
+        let catalog = self.0.catalog.lock();
+        let more = catalog.walk(walk, DIRECTORY_STEP);
+        // To whoever waits: otherwise this thread would mostly have it again at once.
+        MutexGuard::unlock_fair(catalog);
+        more
     }
 
     /// The namespaces that have services or are declared, ordered by name.

@@ -158,6 +158,32 @@ fn what_comes_or_goes_between_two_steps_is_listed_if_it_was_not_passed_yet() {
     assert_eq!((names(&page), page.total), (vec!["b", "d", "e", "f"], 4));
 }
 
+#[test]
+fn what_is_taken_out_between_two_steps_is_of_the_page_all_the_same() {
+    let mut world = World::without_guard();
+    for name in ["a", "b", "c", "d", "e"] {
+        world.register(name, A, beat());
+    }
+    let mut walk = DirectoryWalk::new(DirectoryQuery {
+        offset: 1,
+        limit: 3,
+        ..ALL
+    });
+    let mut taken = Vec::new();
+    loop {
+        let more = world.catalog.walk(&mut walk, 2);
+        taken.extend(walk.take_found());
+        if !more {
+            break;
+        }
+    }
+    let page = DirectoryPage {
+        total: walk.total(),
+        services: taken,
+    };
+    assert_eq!((names(&page), page.total), (vec!["b", "c", "d"], 5));
+}
+
 proptest! {
     #[test]
     fn steps_of_any_size_lead_to_the_same_page(

@@ -1,15 +1,20 @@
 //! Lists of services, for clients and consoles.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use beatrix_core::catalog::{DirectoryPage, DirectoryQuery, Summary};
-use beatrix_core::model::{Group, Invalid, Namespace};
+use beatrix_core::catalog::{DirectoryPage, DirectoryQuery, DirectoryWalk, Summary, View};
+use beatrix_core::model::{Group, Invalid, Namespace, ServiceKey};
 
 use crate::door::Nacos;
 use crate::error::Error;
+use crate::limits::{INSTANCES_PAGE_MAX, PAGE_SIZE_MAX};
 use crate::params::{Param, Params};
 
-/// A page of a list. Pages are counted from 1.
+/// How many views are made before other requests get a turn.
+const STEP: usize = 256;
+
+/// A page of a list, as it was asked for. Pages are counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) number: usize,
@@ -26,24 +31,14 @@ impl Page {
     ///
     /// # Errors
     /// If either number is missing where it has no `default`.
-    pub(crate) fn lenient(
-        params: &Params<'_>,
-        default: Option<Self>,
-        size_max: usize,
-    ) -> Result<Self, Error> {
-        let number = |name, default: Option<usize>| match (params.get(name)?, default) {
-            // Java's int; more is no number.
-            (Some(text), _) => Ok(text
+    pub(crate) fn lenient(params: &Params<'_>, default: Option<Self>) -> Result<Self, Error> {
+        // Java's int; more is no number.
+        Self::read(params, default, |_, text| {
+            Ok(text
                 .parse::<i32>()
                 .ok()
                 .and_then(|n| usize::try_from(n).ok())
-                .unwrap_or(0)),
-            (None, Some(default)) => Ok(default),
-            (None, None) => Err(Error::Missing(name)),
-        };
-        Ok(Self {
-            number: number(Param::PageNo, default.map(|page| page.number))?,
-            size: number(Param::PageSize, default.map(|page| page.size))?.min(size_max),
+                .unwrap_or(0))
         })
     }
 
@@ -51,21 +46,51 @@ impl Page {
     ///
     /// # Errors
     /// If a number is none or below 1, or is missing where it has no `default`.
-    pub(crate) fn strict(params: &Params<'_>, default: Option<Self>, size_max: usize) -> Result<Self, Error> {
-        let number = |name: Param, default: Option<usize>| match (params.get(name)?, default) {
-            (Some(text), _) => {
-                let number = text.parse::<i32>().ok().and_then(|n| usize::try_from(n).ok());
-                let rule = "must be a whole number of at least 1";
-                let invalid = || Invalid::new(name.as_str(), rule, &text);
-                Ok(number.filter(|number| *number >= 1).ok_or_else(invalid)?)
-            }
+    pub(crate) fn strict(params: &Params<'_>, default: Option<Self>) -> Result<Self, Error> {
+        Self::read(params, default, |name, text| {
+            let number = text.parse::<i32>().ok().and_then(|n| usize::try_from(n).ok());
+            let rule = "must be a whole number of at least 1";
+            let invalid = || Invalid::new(name.as_str(), rule, text);
+            Ok(number.filter(|number| *number >= 1).ok_or_else(invalid)?)
+        })
+    }
+
+    fn read(
+        params: &Params<'_>,
+        default: Option<Self>,
+        parse: impl Fn(Param, &str) -> Result<usize, Error>,
+    ) -> Result<Self, Error> {
+        let number = |name, default: Option<usize>| match (params.get(name)?, default) {
+            (Some(text), _) => parse(name, &text),
             (None, Some(default)) => Ok(default),
             (None, None) => Err(Error::Missing(name)),
         };
         Ok(Self {
             number: number(Param::PageNo, default.map(|page| page.number))?,
-            size: number(Param::PageSize, default.map(|page| page.size))?.min(size_max),
+            size: number(Param::PageSize, default.map(|page| page.size))?,
         })
+    }
+
+    /// The page of at most `max`, as if that had been asked for.
+    pub(crate) fn capped(self, max: usize) -> Self {
+        Self {
+            size: self.size.min(max),
+            ..self
+        }
+    }
+
+    /// Whether the page may be given. One that would have more than `max` is refused and not cut: whoever reads page by
+    /// page would take what is cut off for not there.
+    ///
+    /// # Errors
+    /// If it has more of all the `total`.
+    pub(crate) fn check(self, total: usize, max: usize) -> Result<(), Error> {
+        let found = total.saturating_sub(self.offset()).min(self.size);
+        if found <= max {
+            return Ok(());
+        }
+        let rule = format!("must be at most {max}, where there are so many");
+        Err(Invalid::new(Param::PageSize.as_str(), rule, &self.size.to_string()).into())
     }
 }
 
@@ -81,16 +106,20 @@ pub(crate) fn namespace<'a>(params: &Params<'a>) -> Result<Cow<'a, str>, Error> 
     Ok(namespace)
 }
 
-/// A page of the services of one group, ordered by name. Nacos: those that were declared are listed without instances,
-/// too.
+/// A page of the names of the services of one group, ordered, and how many there are. Nacos: those that were declared
+/// are listed without instances, too.
 ///
 /// # Errors
 /// If a parameter breaks its rule.
-pub(crate) fn of_group(nacos: &Nacos, params: &Params<'_>, page: Page) -> Result<DirectoryPage, Error> {
+pub(crate) async fn of_group(
+    nacos: &Nacos,
+    params: &Params<'_>,
+    page: Page,
+) -> Result<(Vec<ServiceKey>, usize), Error> {
     let namespace = namespace(params)?;
     let group = params.get(Param::Group)?.unwrap_or(Cow::Borrowed(Group::DEFAULT));
     Group::check(&group)?;
-    Ok(nacos.registry.directory(DirectoryQuery {
+    let query = DirectoryQuery {
         namespace: &namespace,
         group: Some(&group),
         group_contains: None,
@@ -99,15 +128,31 @@ pub(crate) fn of_group(nacos: &Nacos, params: &Params<'_>, page: Page) -> Result
         declared: true,
         offset: page.offset(),
         limit: page.size,
-    }))
+    };
+    Ok(names(nacos, query).await)
+}
+
+/// The names that a query finds, and how many there are in all. They are all that is kept of each step: clients ask for
+/// all services at once, and there may be a million.
+pub(crate) async fn names(nacos: &Nacos, query: DirectoryQuery<'_>) -> (Vec<ServiceKey>, usize) {
+    let mut walk = DirectoryWalk::new(query);
+    let mut names = Vec::new();
+    loop {
+        let more = nacos.registry.directory_step(&mut walk);
+        names.extend(walk.take_found().into_iter().map(|summary| summary.key));
+        if !more {
+            return (names, walk.total());
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// A page of the services whose group and name contain what is asked for, also of those that have lost all instances:
 /// who cleans up must see them. Nacos takes pieces of regular expressions; here they are texts.
 ///
 /// # Errors
-/// If a parameter breaks its rule.
-pub(crate) fn search(
+/// If a parameter breaks its rule, or the page has more than [`PAGE_SIZE_MAX`].
+pub(crate) async fn search(
     nacos: &Nacos,
     params: &Params<'_>,
     page: Page,
@@ -115,7 +160,7 @@ pub(crate) fn search(
 ) -> Result<DirectoryPage, Error> {
     let namespace = namespace(params)?;
     let (name, group) = (params.get(Param::NamePart)?, params.get(Param::GroupPart)?);
-    Ok(nacos.registry.directory(DirectoryQuery {
+    let mut walk = DirectoryWalk::new(DirectoryQuery {
         namespace: &namespace,
         group: None,
         group_contains: group.as_deref(),
@@ -123,8 +168,33 @@ pub(crate) fn search(
         empty,
         declared: empty,
         offset: page.offset(),
-        limit: page.size,
-    }))
+        limit: page.size.min(PAGE_SIZE_MAX),
+    });
+    while nacos.registry.directory_step(&mut walk) {
+        tokio::task::yield_now().await;
+    }
+    page.check(walk.total(), PAGE_SIZE_MAX)?;
+    Ok(walk.page())
+}
+
+/// The views of the services of a page, for who shows their hosts as well.
+///
+/// # Errors
+/// If the page has more than [`INSTANCES_PAGE_MAX`] hosts, where a service without any counts like one.
+pub(crate) async fn views(nacos: &Nacos, services: &[Summary]) -> Result<Vec<Arc<View>>, Error> {
+    let hosts: usize = services.iter().map(|summary| summary.instances.max(1)).sum();
+    if hosts > INSTANCES_PAGE_MAX {
+        let rule = format!("must be so small that the page has at most {INSTANCES_PAGE_MAX} instances");
+        let size = services.len().to_string();
+        return Err(Invalid::new(Param::PageSize.as_str(), rule, &size).into());
+    }
+    let mut views = Vec::with_capacity(services.len());
+    for step in services.chunks(STEP) {
+        let of_step = step.iter();
+        views.extend(of_step.filter_map(|summary| nacos.registry.view(summary.key.borrowed())));
+        tokio::task::yield_now().await;
+    }
+    Ok(views)
 }
 
 /// Whether the protection threshold is reached, as consoles show it. Nacos 2.x: never for a service without instances,

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use beatrix_core::catalog::{DirectoryQuery, View};
+use beatrix_core::catalog::{DirectoryQuery, DirectoryWalk, View};
 use beatrix_core::model::{Cluster, Endpoint, Member, ServiceKey};
 
 use crate::door::Nacos;
@@ -15,9 +15,7 @@ use crate::limits::CLIENTS_MAX;
 
 use super::subscribers::{self, Watching};
 
-/// How many services are listed at once: each list begins anew from the first.
-const PAGE: usize = 10_000;
-/// How many of them are looked at before other requests get a turn.
+/// How many services are looked at before other requests get a turn.
 const STEP: usize = 256;
 
 /// `ip:port#true` of one that is ephemeral, `ip:port#false` of one that is not.
@@ -93,23 +91,25 @@ pub(crate) async fn find(nacos: &Nacos, client: &str) -> Result<Client, Error> {
     })
 }
 
-/// Looks at the view of every service, in steps, until `look` has seen enough.
+/// Looks at the view of every service, in steps, until `look` has seen enough. It goes on where it was, so that nothing
+/// is passed over while services come and go.
 async fn each_service(nacos: &Nacos, mut look: impl FnMut(&View) -> bool) {
     let registry = &nacos.registry;
     for summary in registry.namespaces() {
-        let mut offset = 0;
-        loop {
-            let page = registry.directory(DirectoryQuery {
-                namespace: summary.namespace.as_str(),
-                group: None,
-                group_contains: None,
-                search: None,
-                empty: false,
-                declared: false,
-                offset,
-                limit: PAGE,
-            });
-            for step in page.services.chunks(STEP) {
+        let mut walk = DirectoryWalk::new(DirectoryQuery {
+            namespace: summary.namespace.as_str(),
+            group: None,
+            group_contains: None,
+            search: None,
+            empty: false,
+            declared: false,
+            offset: 0,
+            limit: usize::MAX,
+        });
+        let mut more = true;
+        while more {
+            more = registry.directory_step(&mut walk);
+            for step in walk.take_found().chunks(STEP) {
                 for service in step {
                     let view: Option<Arc<View>> = registry.view(service.key.borrowed());
                     if view.is_some_and(|view| !look(&view)) {
@@ -117,10 +117,6 @@ async fn each_service(nacos: &Nacos, mut look: impl FnMut(&View) -> bool) {
                     }
                 }
                 tokio::task::yield_now().await;
-            }
-            offset += PAGE;
-            if offset >= page.total {
-                break;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Instances: register, deregister, look at one; and an operator's writes, which go into the operator's layer, that lies
 //! over what the client registers and survives its registering again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use beatrix_core::catalog::{Refusal, View};
@@ -210,14 +210,13 @@ pub(crate) enum Batch {
     Delete,
 }
 
-/// Which instances a batch is about.
+/// Which instances of a service a batch is about.
 #[derive(Debug)]
-pub(crate) struct Chosen {
-    pub(crate) service: ServiceKey,
-    /// Those of this kind only.
-    pub(crate) ephemeral: bool,
-    /// Only these; empty for all.
-    pub(crate) endpoints: Vec<Endpoint>,
+pub(crate) enum Chosen {
+    /// All of one kind.
+    All { ephemeral: bool },
+    /// Those at these addresses that are of the kind that is named with them.
+    Named(BTreeSet<(Endpoint, bool)>),
 }
 
 /// Changes the metadata of the overrides of many instances, and tells which there were, in the form of Nacos:
@@ -227,27 +226,30 @@ pub(crate) struct Chosen {
 /// If a result breaks a rule. The instances before it are changed then.
 pub(crate) async fn batch(
     nacos: &Nacos,
-    chosen: Chosen,
+    service: ServiceKey,
+    chosen: &Chosen,
     batch: Batch,
     metadata: &Metadata,
 ) -> Result<Vec<String>, Error> {
-    let Some(view) = nacos.registry.view(chosen.service.borrowed()) else {
+    let Some(view) = nacos.registry.view(service.borrowed()) else {
         return Ok(Vec::new());
     };
-    let of_kind = |member: &&Member| {
+    let of_kind = |member: &Member, ephemeral: bool| {
         let kind = member.record.registration.liveness.kind();
-        kinds(chosen.ephemeral).contains(&kind)
+        kinds(ephemeral).contains(&kind)
     };
-    let members: Vec<&Member> = if chosen.endpoints.is_empty() {
-        view.members().filter(of_kind).collect()
-    } else {
-        let named = chosen.endpoints.iter();
-        named
-            .filter_map(|endpoint| view.get(endpoint))
-            .filter(of_kind)
-            .collect()
+    let members: Vec<&Member> = match chosen {
+        Chosen::All { ephemeral } => view
+            .members()
+            .filter(|member| of_kind(member, *ephemeral))
+            .collect(),
+        Chosen::Named(entries) => {
+            let found = |(endpoint, ephemeral): &(Endpoint, bool)| {
+                view.get(endpoint).filter(|member| of_kind(member, *ephemeral))
+            };
+            entries.iter().filter_map(found).collect()
+        }
     };
-    let kind = if chosen.ephemeral { "ephemeral" } else { "persist" };
     let mut updated = Vec::with_capacity(members.len());
     for member in members {
         let changes = metadata.iter().map(|(key, value)| {
@@ -258,7 +260,7 @@ pub(crate) async fn batch(
         let endpoint = member.endpoint.clone();
         match nacos
             .registry
-            .operate(chosen.service.clone(), endpoint, patch)
+            .operate(service.clone(), endpoint, patch)
             .await
         {
             Ok(_) => {}
@@ -267,6 +269,7 @@ pub(crate) async fn batch(
             Err(error) => return Err(error.into()),
         }
         let (ip, port) = (member.endpoint.address(), member.endpoint.port());
+        let kind = if of_kind(member, true) { "ephemeral" } else { "persist" };
         updated.push(format!("{ip}:{port}:unknown:{}:{kind}", member.record.cluster()));
     }
     Ok(updated)

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::door::Nacos;
 use crate::frames;
 use crate::hosts::{Hosts, Shown};
-use crate::limits::{INSTANCES_PAGE_MAX, PAGE_SIZE_MAX};
+use crate::limits::INSTANCES_PAGE_MAX;
 use crate::listing::Filter;
 use crate::operations::catalog::{self, Page};
 use crate::operations::{instances, services};
@@ -46,14 +46,16 @@ pub(super) async fn instances(
     let params = incoming.params();
     params.require(Param::Service)?;
     params.require(Param::ClusterName)?;
-    let page = Page::lenient(&params, None, INSTANCES_PAGE_MAX)?;
+    let page = Page::lenient(&params, None)?;
     let (view, cluster) = instances::of_cluster(&nacos, &params)?;
-    let filter = Filter {
+    let wanted = Filter {
         clusters: cluster.as_str(),
         healthy_only: false,
-    };
-    let total = view.members().filter(|member| filter.passes(member)).count();
-    let members = view.members().filter(|member| filter.passes(member));
+    }
+    .wanted();
+    let total = view.members().filter(|member| wanted.passes(member)).count();
+    page.check(total, INSTANCES_PAGE_MAX)?;
+    let members = view.members().filter(|member| wanted.passes(member));
     let hosts = Hosts::new(&view.key, nacos.registry.config().timings);
     let json = hosts.these(members.skip(page.offset()).take(page.size), Shown::Measured);
     let pieces = vec![
@@ -72,16 +74,15 @@ pub(super) async fn services(
     let params = Params::find(request.uri().query(), b"");
     let page = Page {
         number: 1,
-        size: PAGE_SIZE_MAX,
+        size: 500,
     };
-    let page = Page::lenient(&params, Some(page), PAGE_SIZE_MAX)?;
+    let page = Page::lenient(&params, Some(page))?;
     let with_hosts = params.flag(Param::WithInstances)?.unwrap_or_default();
     let with_instances_only = params.flag(Param::HasIpCount)?.unwrap_or_default();
-    let found = catalog::search(&nacos, &params, page, !with_instances_only)?;
+    let found = catalog::search(&nacos, &params, page, !with_instances_only).await?;
     if with_hosts {
-        let keys = found.services.iter().map(|summary| &summary.key);
-        let views = keys.filter_map(|key| nacos.registry.view(key.borrowed()));
-        let json: Vec<_> = views.map(|view| with_its_hosts(&view)).collect();
+        let views = catalog::views(&nacos, &found.services).await?;
+        let json: Vec<_> = views.iter().map(|view| with_its_hosts(view)).collect();
         return Ok(reply::json_of(StatusCode::OK, &json));
     }
     let json = CatalogServicesJson {

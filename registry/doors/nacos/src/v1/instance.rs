@@ -90,8 +90,8 @@ pub(super) async fn delete_metadata(
 }
 
 async fn batch(nacos: &Nacos, params: &Params<'_>, batch: Batch) -> Result<Response, TextError> {
-    let (chosen, metadata) = batch_of(params)?;
-    let updated = instances::batch(nacos, chosen, batch, &metadata).await?;
+    let (service, chosen, metadata) = batch_of(params)?;
+    let updated = instances::batch(nacos, service, &chosen, batch, &metadata).await?;
     Ok(reply::json_of(StatusCode::OK, &UpdatedJson { updated }))
 }
 

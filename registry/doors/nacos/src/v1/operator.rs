@@ -11,7 +11,7 @@ use crate::params::{Incoming, Param, Params};
 use crate::reply;
 use crate::switches::SwitchesJson;
 use crate::udp::Pushed;
-use crate::wire::{PushStateJson, ResponsibleJson, ServersJson};
+use crate::wire::{PushStateJson, ResponsibleJson, ServerJson, ServersJson};
 
 use super::admitted::Admitted;
 use super::error::TextError;
@@ -67,7 +67,8 @@ pub(super) async fn responsible(Admitted(request): Admitted) -> Response {
 
 /// `GET …/servers`. Nacos ≤ 2.1; the C++ client asks for it.
 pub(super) async fn servers(State(nacos): State<Nacos>, Admitted(request): Admitted) -> Response {
-    let servers = [members::member(&nacos, &request)];
+    let member = members::member(&nacos, &request);
+    let servers = [ServerJson::new(member, nacos.registry.wall().0)];
     reply::json_of(StatusCode::OK, &ServersJson { servers })
 }
 

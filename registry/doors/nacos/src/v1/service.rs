@@ -10,7 +10,7 @@ use beatrix_core::model::Namespace;
 
 use crate::checker::SELECTOR_TYPES;
 use crate::door::Nacos;
-use crate::limits::{PAGE_SIZE_MAX, SERVICE_NAMES_MAX};
+use crate::limits::PAGE_SIZE_MAX;
 use crate::operations::catalog::{self, Page};
 use crate::operations::services::{self, Declaration};
 use crate::operations::subscribers;
@@ -71,12 +71,11 @@ pub(super) async fn list(
     Admitted(request): Admitted,
 ) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
-    let page = Page::lenient(&params, None, SERVICE_NAMES_MAX)?;
-    let found = catalog::of_group(&nacos, &params, page)?;
-    let names = found.services.iter().map(|summary| summary.key.name.as_str());
+    let page = Page::lenient(&params, None)?;
+    let (names, count) = catalog::of_group(&nacos, &params, page).await?;
     let json = ServicesJson {
-        count: found.total,
-        doms: names.collect(),
+        count,
+        doms: names.iter().map(|key| key.name.as_str()).collect(),
     };
     Ok(reply::json_of(StatusCode::OK, &json))
 }
@@ -97,14 +96,13 @@ pub(super) async fn names(
         services: BTreeMap::new(),
         count: 0,
     };
-    let mut left = SERVICE_NAMES_MAX;
     let all = nacos.registry.namespaces().into_iter();
     for summary in all.filter(|summary| {
         namespace
             .as_deref()
             .is_none_or(|only| only == summary.namespace.as_str())
     }) {
-        let found = nacos.registry.directory(DirectoryQuery {
+        let query = DirectoryQuery {
             namespace: summary.namespace.as_str(),
             group: None,
             group_contains: None,
@@ -112,12 +110,11 @@ pub(super) async fn names(
             empty: false,
             declared: true,
             offset: 0,
-            limit: left,
-        });
-        left -= found.services.len();
-        json.count += found.total;
-        let names = found.services.iter();
-        let names = names.map(|summary| grouped_name(summary.key.borrowed()));
+            limit: usize::MAX,
+        };
+        let (names, count) = catalog::names(&nacos, query).await;
+        json.count += count;
+        let names = names.iter().map(|key| grouped_name(key.borrowed()));
         json.services
             .insert(summary.namespace.to_string(), names.collect());
     }
@@ -130,11 +127,12 @@ pub(super) async fn subscribers(
     Admitted(request): Admitted,
 ) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
+    // Nacos v1: a page has so many if nobody says.
     let page = Page {
         number: 1,
-        size: PAGE_SIZE_MAX,
+        size: 1_000,
     };
-    let page = Page::lenient(&params, Some(page), PAGE_SIZE_MAX)?;
+    let page = Page::lenient(&params, Some(page))?;
     let service = Service::of(&params)?;
     let wanted = service.borrowed();
     let watching = subscribers::watching(&nacos, |key| {
@@ -142,6 +140,7 @@ pub(super) async fn subscribers(
             && key.group.as_str().contains(wanted.group)
             && key.name.as_str().contains(wanted.name)
     });
+    page.check(watching.len(), PAGE_SIZE_MAX)?;
     let of_page = watching.iter().skip(page.offset()).take(page.size);
     let json = SubscribersV1Json {
         subscribers: of_page.map(Into::into).collect(),

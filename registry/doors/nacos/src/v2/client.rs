@@ -9,7 +9,7 @@ use crate::operations::{clients, instances};
 use crate::params::{Param, Params};
 use crate::result::{self, ResultError};
 use crate::service::Service;
-use crate::wire::{ClientJson, PublishedV2Json, PublisherV2Json, WatchedV2Json, WatcherOfServiceV2Json};
+use crate::wire::{ClientV2Json, PublishedV2Json, PublisherV2Json, WatchedV2Json, WatcherOfServiceV2Json};
 
 /// `GET …/list`: all ids.
 pub(crate) async fn list(State(nacos): State<Nacos>) -> Response {
@@ -17,10 +17,10 @@ pub(crate) async fn list(State(nacos): State<Nacos>) -> Response {
 }
 
 /// `GET`.
-pub(crate) async fn get(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(super) async fn get(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let client = clients::find(&nacos, &params.require(Param::ClientId)?).await?;
-    Ok(result::success(ClientJson::new(&client, nacos.registry.wall().0)))
+    Ok(result::success(ClientV2Json::new(&client, nacos.registry.wall().0)))
 }
 
 /// `GET …/publish/list`.

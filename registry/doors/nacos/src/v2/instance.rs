@@ -109,8 +109,8 @@ pub(crate) async fn delete_metadata(
 }
 
 async fn batch(nacos: &Nacos, params: &Params<'_>, batch: Batch) -> Result<Response, ResultError> {
-    let (chosen, metadata) = batch_of(params)?;
-    let updated = instances::batch(nacos, chosen, batch, &metadata).await?;
+    let (service, chosen, metadata) = batch_of(params)?;
+    let updated = instances::batch(nacos, service, &chosen, batch, &metadata).await?;
     Ok(result::success(UpdatedJson { updated }))
 }
 

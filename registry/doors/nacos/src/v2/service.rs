@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::door::Nacos;
 use crate::error::Error;
 use crate::hosts::{Hosts, Shown};
-use crate::limits::{INSTANCES_PAGE_MAX, PAGE_SIZE_MAX};
+use crate::limits::{INSTANCES_PAGE_MAX, V2_PAGE_SIZE_MAX};
 use crate::operations::catalog::{self, Page};
 use crate::operations::server;
 use crate::operations::services::{self, Declaration};
@@ -47,16 +47,15 @@ pub(super) async fn get(State(nacos): State<Nacos>, request: Request) -> Result<
     Ok(result::success(ServiceDetailJson::v2(&known)))
 }
 
-/// `GET …/list`: a page of bare names.
+/// `GET …/list`: a page of bare names. Nacos v2: a page that is too large counts as one of 500, and so does its number.
 pub(super) async fn list(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let page = Page { number: 1, size: 20 };
-    let page = Page::lenient(&params, Some(page), PAGE_SIZE_MAX)?;
-    let found = catalog::of_group(&nacos, &params, page)?;
-    let names = found.services.iter().map(|summary| summary.key.name.as_str());
+    let page = Page::lenient(&params, Some(page))?.capped(V2_PAGE_SIZE_MAX);
+    let (names, count) = catalog::of_group(&nacos, &params, page).await?;
     Ok(result::success(ServiceListJson {
-        count: found.total,
-        services: names.collect(),
+        count,
+        services: names.iter().map(|key| key.name.as_str()).collect(),
     }))
 }
 
@@ -64,7 +63,7 @@ pub(super) async fn list(State(nacos): State<Nacos>, request: Request) -> Result
 pub(super) async fn instances(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let service = Service::of(&params)?.key()?;
-    let page = Page::strict(&params, None, INSTANCES_PAGE_MAX)?;
+    let page = Page::strict(&params, None)?;
     let healthy_only = params.is_true(Param::HealthyOnly, false)?;
     let enabled_only = params.flag(Param::EnabledOnly)?;
     let Some(view) = nacos.registry.view(service.borrowed()) else {
@@ -77,6 +76,7 @@ pub(super) async fn instances(State(nacos): State<Nacos>, request: Request) -> R
         })
     };
     let count = wanted().count();
+    page.check(count, INSTANCES_PAGE_MAX)?;
     let mut pieces = vec![Bytes::from_static(b"{")];
     if page.offset() < count {
         let hosts = Hosts::new(&view.key, nacos.registry.config().timings);

@@ -12,12 +12,12 @@ use crate::params::{Param, Params};
 use crate::result::{self, ResultError};
 use crate::service::Service;
 use crate::v2::client::{self, watchers_of};
-use crate::wire::{ClientServiceV3Json, PublisherV3Json, ResponsibleJson, WatcherV3Json};
+use crate::wire::{ClientServiceV3Json, ClientV3Json, PublisherV3Json, ResponsibleJson, WatcherV3Json};
 
 /// The paths.
 pub(super) fn routes() -> Router<Nacos> {
     Router::new()
-        .route("/nacos/v3/admin/ns/client", get(client::get))
+        .route("/nacos/v3/admin/ns/client", get(one))
         .route("/nacos/v3/admin/ns/client/list", get(client::list))
         .route("/nacos/v3/admin/ns/client/publish/list", get(published))
         .route("/nacos/v3/admin/ns/client/subscribe/list", get(watched))
@@ -27,6 +27,13 @@ pub(super) fn routes() -> Router<Nacos> {
         )
         .route("/nacos/v3/admin/ns/client/service/subscriber/list", get(watchers))
         .route("/nacos/v3/admin/ns/client/distro", get(responsible))
+}
+
+/// `GET`.
+async fn one(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+    let params = Params::find(request.uri().query(), b"").typed();
+    let client = clients::find(&nacos, &params.require(Param::ClientId)?).await?;
+    Ok(result::success(ClientV3Json::new(&client, nacos.registry.wall().0)))
 }
 
 async fn published(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {

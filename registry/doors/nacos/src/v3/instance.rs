@@ -65,12 +65,13 @@ async fn one(State(nacos): State<Nacos>, request: Request) -> Result<Response, R
 async fn list(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let (view, cluster) = instances::of_cluster(&nacos, &params)?;
-    let filter = Filter {
+    let wanted = Filter {
         clusters: cluster.as_str(),
         healthy_only: params.is_true(Param::HealthyOnly, false)?,
-    };
+    }
+    .wanted();
     let hosts = Hosts::new(&view.key, nacos.registry.config().timings);
-    let members = view.members().filter(|member| filter.passes(member));
+    let members = view.members().filter(|member| wanted.passes(member));
     let hosts = vec![hosts.these(members, Shown::Measured)];
     Ok(result::hosts(HostList::Open(hosts)))
 }

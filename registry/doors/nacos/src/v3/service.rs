@@ -1,10 +1,12 @@
 //! `/nacos/v3/admin/ns/service`, `cluster`, `health`, `ops`.
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{get, put};
-use beatrix_core::catalog::Summary;
+use beatrix_core::model::Member;
 use serde_json::value::RawValue;
 
 use crate::checker::{CheckersJson, SELECTOR_TYPES};
@@ -53,37 +55,47 @@ async fn one(State(nacos): State<Nacos>, request: Request) -> Result<Response, R
 /// `GET …/list`: a page of services, or with `withInstances` of services in detail with their hosts.
 async fn list(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
-    let page = Page::strict(&params, Some(PAGE), PAGE_SIZE_MAX)?;
+    let page = Page::strict(&params, Some(PAGE))?;
     let empty = !params.is_true(Param::IgnoreEmptyService, false)?;
     let with_hosts = params.is_true(Param::WithInstances, false)?;
-    let found = catalog::search(&nacos, &params, page, empty)?;
+    let found = catalog::search(&nacos, &params, page, empty).await?;
     if !with_hosts {
         let items: Vec<ServiceViewJson<'_>> = found.services.iter().map(Into::into).collect();
         return Ok(result::success(PageJson::new(found.total, page, items)));
     }
-    let view = |summary: &Summary| nacos.registry.view(summary.key.borrowed());
-    let known: Vec<Known> = found.services.iter().filter_map(view).map(Known::of).collect();
-    let items = known
-        .iter()
-        .map(|known| ServiceDetailJson::v3(known, |cluster| hosts(&nacos, known, cluster)));
+    let views = catalog::views(&nacos, &found.services).await?;
+    let known: Vec<Known> = views.into_iter().map(Known::of).collect();
+    let items = known.iter().map(|known| {
+        let mut hosts = hosts(&nacos, known);
+        ServiceDetailJson::v3(known, |cluster| hosts.remove(cluster))
+    });
     Ok(result::success(PageJson::new(found.total, page, items.collect())))
 }
 
-fn hosts(nacos: &Nacos, known: &Known, cluster: &str) -> Option<Box<RawValue>> {
+/// The hosts of each cluster.
+fn hosts<'a>(nacos: &Nacos, known: &'a Known) -> BTreeMap<&'a str, Box<RawValue>> {
     let hosts = Hosts::new(&known.view.key, nacos.registry.config().timings);
-    let members = known.view.members();
-    let members = members.filter(|member| member.record.cluster().as_str() == cluster);
-    let json = hosts.these(members, Shown::Measured);
-    let json = [b"[", &*json, b"]"].concat();
-    RawValue::from_string(String::from_utf8(json).ok()?).ok()
+    let mut clusters: BTreeMap<&str, Vec<&Member>> = BTreeMap::new();
+    for member in known.view.members() {
+        let cluster = member.record.cluster().as_str();
+        clusters.entry(cluster).or_default().push(member);
+    }
+    let json = clusters.into_iter().filter_map(|(cluster, members)| {
+        let json = hosts.these(members.into_iter(), Shown::Measured);
+        let json = [b"[", &*json, b"]"].concat();
+        let json = RawValue::from_string(String::from_utf8(json).ok()?).ok()?;
+        Some((cluster, json))
+    });
+    json.collect()
 }
 
 /// `GET …/subscribers`. Nacos 3.x: of exactly this service.
 async fn subscribers(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
-    let page = Page::strict(&params, Some(PAGE), PAGE_SIZE_MAX)?;
+    let page = Page::strict(&params, Some(PAGE))?;
     let service = Service::of(&params)?.key()?;
     let watching = subscribers::watching(&nacos, |key| *key == service);
+    page.check(watching.len(), PAGE_SIZE_MAX)?;
     let of_page = watching.iter().skip(page.offset()).take(page.size);
     let items: Vec<SubscriberV3Json<'_>> = of_page.map(Into::into).collect();
     Ok(result::success(PageJson::new(watching.len(), page, items)))

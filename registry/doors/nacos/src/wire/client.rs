@@ -74,10 +74,10 @@ impl<'a> From<&'a Watching> for SubscriberV3Json<'a> {
     }
 }
 
-/// A client.
+/// A client, as v2 shows it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ClientJson<'a> {
+pub(crate) struct ClientV2Json<'a> {
     client_id: &'a str,
     ephemeral: bool,
     /// When it was last heard of. The registry keeps no such time for people; it is the time of the answer.
@@ -88,7 +88,7 @@ pub(crate) struct ClientJson<'a> {
     client_port: String,
 }
 
-impl<'a> ClientJson<'a> {
+impl<'a> ClientV2Json<'a> {
     pub(crate) fn new(client: &'a Client, now: u64) -> Self {
         Self {
             client_id: &client.id,
@@ -97,6 +97,39 @@ impl<'a> ClientJson<'a> {
             client_type: "ipPort",
             client_ip: &client.ip,
             client_port: client.port.to_string(),
+        }
+    }
+}
+
+/// A client, as v3 shows it. Nacos 3.x: what only connections tell is not known of one that has an address and no more,
+/// and that address is in its id.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ClientV3Json<'a> {
+    client_id: &'a str,
+    ephemeral: bool,
+    /// As in v2.
+    last_updated_time: u64,
+    client_type: &'static str,
+    connect_type: Option<()>,
+    app_name: Option<()>,
+    version: Option<()>,
+    client_ip: Option<()>,
+    client_port: u16,
+}
+
+impl<'a> ClientV3Json<'a> {
+    pub(crate) fn new(client: &'a Client, now: u64) -> Self {
+        Self {
+            client_id: &client.id,
+            ephemeral: client.ephemeral,
+            last_updated_time: now,
+            client_type: "ipPort",
+            connect_type: None,
+            app_name: None,
+            version: None,
+            client_ip: None,
+            client_port: 0,
         }
     }
 }

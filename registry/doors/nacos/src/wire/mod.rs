@@ -26,6 +26,17 @@ pub(crate) struct BeatAddressJson<'a> {
     pub(crate) port: Option<Scalar<'a>>,
 }
 
+/// An instance that a batch is about. Unknown members are ignored.
+#[derive(Debug, Deserialize)]
+pub(crate) struct BatchEntryJson<'a> {
+    #[serde(borrow, default)]
+    pub(crate) ip: Option<Scalar<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) port: Option<Scalar<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) ephemeral: Option<Scalar<'a>>,
+}
+
 /// What else a full beat says, for one that has to register its instance.
 #[derive(Debug, Deserialize)]
 pub(crate) struct BeatJson<'a> {
@@ -315,5 +326,39 @@ impl PushStateJson {
 /// The servers of the cluster, as Nacos up to 2.1 lists them.
 #[derive(Debug, Serialize)]
 pub(crate) struct ServersJson {
-    pub(crate) servers: [MemberJson; 1],
+    pub(crate) servers: [ServerJson; 1],
+}
+
+/// A server of the cluster with the members that it had before Nacos 1.3 as well. The C++ client reads these, and counts
+/// on each to be there.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ServerJson {
+    #[serde(flatten)]
+    member: MemberJson,
+    serve_port: u16,
+    site: &'static str,
+    weight: f32,
+    ad_weight: f32,
+    alive: bool,
+    last_ref_time: u64,
+    last_ref_time_str: Option<()>,
+    key: String,
+}
+
+impl ServerJson {
+    /// This server, heard of just now. Nacos 1.x: the site of all that name none is `unknown`.
+    pub(crate) fn new(member: MemberJson, now: u64) -> Self {
+        Self {
+            serve_port: member.port,
+            site: "unknown",
+            weight: 1.0,
+            ad_weight: 0.0,
+            alive: true,
+            last_ref_time: now,
+            last_ref_time_str: None,
+            key: member.address.clone(),
+            member,
+        }
+    }
 }

@@ -174,9 +174,9 @@ impl<'a> ServiceDetailJson<'a> {
     }
 
     /// As v3 shows it, with what `hosts` makes of each cluster.
-    pub(crate) fn v3(known: &'a Known, hosts: impl Fn(&str) -> Option<Box<RawValue>>) -> Self {
+    pub(crate) fn v3(known: &'a Known, mut hosts: impl FnMut(&str) -> Option<Box<RawValue>>) -> Self {
         let (key, settings) = (&known.view.key, &known.settings);
-        let detail = |name: &'a str, settings: &'a ClusterSettings| ClusterDetailJson {
+        let mut detail = |name: &'a str, settings: &'a ClusterSettings| ClusterDetailJson {
             cluster_name: name,
             health_checker: (&settings.checker).into(),
             healthy_check_port: Some(settings.check_port),

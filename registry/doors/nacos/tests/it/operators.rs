@@ -173,27 +173,156 @@ async fn who_watches_is_shown() {
     assert_eq!(get(&nacos, path).await["data"][0]["port"], 5_000);
 }
 
+/// Whoever reads page by page must find every service, and once only.
 #[tokio::test(start_paused = true)]
-async fn pages_are_bounded() {
+async fn pages_follow_one_another_whatever_their_size() {
     let nacos = Nacos::start().await;
-    for number in 0..=beatrix_nacos::limits::PAGE_SIZE_MAX {
+    let all = 1_201;
+    for number in 0..all {
         let path = format!("/nacos/v2/ns/service?serviceName=s{number:04}");
         assert_eq!(nacos.ask("POST", &path, None).await.status, 200);
     }
-    let all = beatrix_nacos::limits::PAGE_SIZE_MAX + 1;
-    let page = get(&nacos, "/nacos/v2/ns/service/list?pageSize=2147483647").await;
-    assert_eq!(
+    for (path, list) in [
+        ("/nacos/v1/ns/service/list?pageSize=700", "/doms"),
+        ("/nacos/v1/ns/catalog/services?pageSize=700", "/serviceList"),
+        ("/nacos/v3/admin/ns/service/list?pageSize=700", "/data/pageItems"),
+        ("/nacos/v2/ns/service/list?pageSize=700", "/data/services"),
+    ] {
+        let mut found = Vec::new();
+        for page in 1..=3 {
+            let page = get(&nacos, &format!("{path}&pageNo={page}")).await;
+            let items = page.pointer(list).unwrap().as_array().unwrap();
+            let name = |item: &Value| item.get("name").unwrap_or(item).as_str().unwrap().to_owned();
+            found.extend(items.iter().map(name));
+        }
+        let each = (0..all).map(|number| format!("s{number:04}"));
+        assert!(found.into_iter().eq(each), "{path}");
+    }
+    // Clients ask for all that there are.
+    for (path, list, found) in [
+        ("/nacos/v1/ns/service/list?pageNo=1&pageSize=2147483647", "/doms", all),
+        ("/nacos/v1/ns/service/names", "/services/public", all),
         (
-            &page["data"]["count"],
-            page["data"]["services"].as_array().unwrap().len()
+            "/nacos/v1/ns/catalog/services?pageNo=1&pageSize=2147483647",
+            "/serviceList",
+            all,
         ),
-        (&json!(all), all - 1)
-    );
-    let page = get(&nacos, "/nacos/v3/admin/ns/service/list?pageSize=10000&pageNo=2").await;
-    assert_eq!(page["data"]["pageItems"].as_array().unwrap().len(), 1);
-    // Clients of v1 ask for all that there are.
-    let page = get(&nacos, "/nacos/v1/ns/service/list?pageNo=1&pageSize=2147483647").await;
-    assert_eq!(page["doms"].as_array().unwrap().len(), all);
+        (
+            "/nacos/v3/admin/ns/service/list?pageSize=2147483647",
+            "/data/pageItems",
+            all,
+        ),
+        (
+            "/nacos/v2/ns/service/list?pageSize=2147483647",
+            "/data/services",
+            beatrix_nacos::limits::V2_PAGE_SIZE_MAX,
+        ),
+    ] {
+        let page = get(&nacos, path).await;
+        let items = page.pointer(list).unwrap().as_array().unwrap();
+        assert_eq!(items.len(), found, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_subscribers_has_a_thousand_if_nobody_says() {
+    let nacos = Nacos::start().await;
+    nacos.register(INST).await;
+    let subscribe = |_| {
+        let services = vec!["public/DEFAULT_GROUP/S".parse().unwrap()];
+        let subscribe = Subscribe {
+            services,
+            ..Subscribe::default()
+        };
+        nacos.registry.hub().subscribe(subscribe).unwrap()
+    };
+    let _subscriptions: Vec<_> = (0..1_201).map(subscribe).collect();
+    for (query, found) in [("", 1_000), ("&pageNo=2", 201), ("&pageSize=2000", 1_201)] {
+        let path = format!("/nacos/v1/ns/service/subscribers?serviceName=S{query}");
+        let page = get(&nacos, &path).await;
+        let subscribers = page["subscribers"].as_array().unwrap().len();
+        assert_eq!((&page["count"], subscribers), (&json!(1_201), found), "{query}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_stand_in_their_clusters() {
+    let nacos = Nacos::start().await;
+    for (port, cluster) in [(1, "b"), (2, "a"), (3, "b")] {
+        nacos
+            .register(&format!("serviceName=S&ip=1.1.1.1&port={port}&clusterName={cluster}"))
+            .await;
+    }
+    for (path, clusters) in [
+        ("/nacos/v1/ns/catalog/services?withInstances=true", "/0/clusterMap"),
+        (
+            "/nacos/v3/admin/ns/service/list?withInstances=true",
+            "/data/pageItems/0/clusterMap",
+        ),
+    ] {
+        let found = get(&nacos, path).await;
+        let clusters = found.pointer(clusters).unwrap();
+        let ports = |cluster: &str| {
+            let hosts = clusters[cluster]["hosts"].as_array().unwrap().iter();
+            hosts.map(|host| host["port"].as_u64().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!((ports("a"), ports("b")), (vec![2], vec![1, 3]), "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_too_many_instances_is_refused_and_not_cut() {
+    let nacos = Nacos::start().await;
+    let max = beatrix_nacos::limits::INSTANCES_PAGE_MAX;
+    for number in 0..=max {
+        nacos
+            .register(&format!("serviceName=S&ip=1.1.1.1&port={number}"))
+            .await;
+    }
+    for path in [
+        "/nacos/v1/ns/catalog/instances?serviceName=S&clusterName=DEFAULT",
+        "/nacos/v2/ns/catalog/instances?serviceName=S",
+    ] {
+        for (number, size, status) in [(1, max, 200), (2, max, 200), (1, max + 1, 400), (2, max + 1, 200)] {
+            let path = format!("{path}&pageNo={number}&pageSize={size}");
+            let answer = nacos.ask("GET", &path, None).await;
+            assert_eq!(answer.status, status, "{path}");
+            if status == 400 {
+                assert!(answer.text.contains("pageSize must be at most 10000"), "{}", answer.text);
+            }
+        }
+    }
+    for path in [
+        "/nacos/v1/ns/catalog/services?pageNo=1&pageSize=1&withInstances=true",
+        "/nacos/v3/admin/ns/service/list?pageSize=1&withInstances=true",
+    ] {
+        let answer = nacos.ask("GET", path, None).await;
+        assert_eq!(answer.status, 400, "{path}");
+        assert!(answer.text.contains("at most 10000 instances"), "{}", answer.text);
+        nacos.instance("DELETE", "serviceName=S&ip=1.1.1.1&port=0").await;
+        assert_eq!(nacos.ask("GET", path, None).await.status, 200, "{path}");
+        nacos.register("serviceName=S&ip=1.1.1.1&port=0").await;
+    }
+}
+
+/// What a list of clients has looked at is not counted again: with each service that goes it would miss another.
+#[tokio::test(start_paused = true)]
+async fn a_client_is_found_although_others_go_meanwhile() {
+    let nacos = Nacos::start().await;
+    for number in 0..=10_000 {
+        nacos
+            .register(&format!("serviceName=s{number:05}&ip=1.1.1.1&port={number}"))
+            .await;
+    }
+    let others_go = async {
+        for number in 0..8 {
+            let query = format!("serviceName=s{number:05}&ip=1.1.1.1&port={number}");
+            nacos.instance("DELETE", &query).await.is_ok();
+        }
+    };
+    let path = "/nacos/v2/ns/client?clientId=1.1.1.1:10000%23true";
+    let (answer, ()) = tokio::join!(nacos.ask("GET", path, None), others_go);
+    assert_eq!(answer.status, 200, "{}", answer.text);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{INST, Nacos, has};
+use crate::harness::{INST, INSTANCE, Nacos, has};
 
 async fn put(nacos: &Nacos, also: &str) {
     nacos.instance("PUT", &format!("{INST}&{also}")).await.is_ok();
@@ -93,4 +93,24 @@ async fn items_98_to_100_a_patch_changes_what_it_names() {
         .await
         .is_ok();
     assert_eq!(nacos.hosts().await[0]["weight"], 3.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_of_too_many_entries_is_refused_whatever_they_are() {
+    let nacos = Nacos::start().await;
+    nacos.register(INST).await;
+    let max = beatrix_nacos::limits::BATCH_ENTRIES_MAX;
+    for (entries, status) in [(max, 200), (max + 1, 400)] {
+        let entry = r#"{"ip":"1.1.1.1","port":80}"#;
+        let instances = vec![entry; entries].join(",");
+        let body = format!("serviceName=S&metadata=k=v&instances=[{instances}]");
+        let path = format!("{INSTANCE}/metadata/batch");
+        let before = nacos.registry.version().revision;
+        let answer = nacos.ask("PUT", &path, Some(body.as_bytes())).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+        if status == 200 {
+            assert_eq!(answer.text, r#"{"updated":["1.1.1.1:80:unknown:DEFAULT:ephemeral"]}"#);
+            assert_eq!(nacos.registry.version().revision.0, before.0 + 1, "one write");
+        }
+    }
 }
