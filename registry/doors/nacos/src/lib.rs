@@ -36,6 +36,8 @@
 //! - An instance that is drained is not listed, like a disabled one: callers must not use it.
 //! - The times in `preserved.*` metadata must be from 1 ms to a day, and are those of the registration: an operator's
 //!   metadata is shown but changes no deadline.
+//! - Metadata has at most 128 entries, none with an empty key, and a JSON `null` in it becomes the empty text (Nacos: as
+//!   many as have room, any key, and `null` stays).
 //! - `instanceId` is on every host, also of v2 and v3: the Python client needs it.
 //! - While the registry may not know all instances yet, lists are refused with 503 like those of a Nacos that is not
 //!   up, instead of being served incomplete.
