@@ -33,6 +33,9 @@
 //! - Instances of both kinds in one service are refused here, as in Nacos 2.x. Other doors may register them side by side.
 //! - A beat with JSON for an instance that does not live by beats is refused with 400 (Nacos: 500, or a second
 //!   instance at the same address).
+//! - Whether health may be set by hand is decided on what is there when the request comes. Who changes the checker or the
+//!   kind of the instance in that moment may find the health set all the same, until a check or beat says otherwise. In
+//!   the same way a new map of metadata replaces the keys that the override had then.
 //! - An instance that is drained is not listed, like a disabled one: callers must not use it.
 //! - The times in `preserved.*` metadata must be from 1 ms to a day, and are those of the registration: an operator's
 //!   metadata is shown but changes no deadline.

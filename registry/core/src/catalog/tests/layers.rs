@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::catalog::testing::{World, beat, endpoint, key, labelled, of_run, off, registration};
 use crate::catalog::{Command, Refusal};
-use crate::model::{Liveness, OperatorPatch, Reason, SessionId, Weight};
+use crate::model::{Liveness, OperatorLayer, OperatorPatch, Reason, SessionId, Weight};
 
 const A: &str = "10.0.0.1:80";
 const TEN_MINUTES: Duration = Duration::from_secs(600);
@@ -68,6 +68,30 @@ fn a_view_shows_the_operators_layer_over_the_clients() {
     let record = world.member("s", A).unwrap().record;
     assert_eq!(record.metadata().iter().collect::<Vec<_>>(), [("new", "c")]);
     assert_eq!((record.weight().get(), record.enabled()), (1.0, true));
+}
+
+#[test]
+fn what_a_new_layer_starts_from_is_not_put_over_one_that_is_there() {
+    let mut world = World::without_guard();
+    world.register("s", A, beat());
+    let patch = |weight| OperatorPatch {
+        weight,
+        fresh: Some(Box::new(OperatorLayer {
+            enabled: Some(false),
+            weight: Some(Weight::DEFAULT),
+            ..OperatorLayer::default()
+        })),
+        ..OperatorPatch::default()
+    };
+    let layer = |world: &World| {
+        let layer = world.member("s", A).unwrap().record.operator().cloned().unwrap();
+        (layer.enabled, layer.weight.map(Weight::get))
+    };
+    assert_eq!(world.operate("s", A, patch(None)), Ok(1));
+    assert_eq!(layer(&world), (Some(false), Some(1.0)));
+    assert_eq!(world.operate("s", A, patch(Weight::new(5.0).ok())), Ok(1));
+    assert_eq!(world.operate("s", A, patch(None)), Ok(0));
+    assert_eq!(layer(&world), (Some(false), Some(5.0)));
 }
 
 #[test]
