@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::catalog::testing::{World, beat, endpoint, key, labelled, of_run, off, registration};
 use crate::catalog::{Command, Refusal};
-use crate::model::{Liveness, OperatorLayer, OperatorPatch, Reason, SessionId, Weight};
+use crate::model::{Liveness, OperatorPatch, Reason, SessionId, Weight};
 
 const A: &str = "10.0.0.1:80";
 const TEN_MINUTES: Duration = Duration::from_secs(600);
@@ -76,10 +76,10 @@ fn what_a_new_layer_starts_from_is_not_put_over_one_that_is_there() {
     world.register("s", A, beat());
     let patch = |weight| OperatorPatch {
         weight,
-        fresh: Some(Box::new(OperatorLayer {
+        fresh: Some(Box::new(crate::model::OperatorLayer {
             enabled: Some(false),
             weight: Some(Weight::DEFAULT),
-            ..OperatorLayer::default()
+            ..crate::model::OperatorLayer::default()
         })),
         ..OperatorPatch::default()
     };
