@@ -93,7 +93,8 @@ impl Catalog {
             _ => self.find(&service, &endpoint)?.0,
         };
         let before = found.layer(&endpoint).map(|kept| &kept.layer);
-        let after = before.cloned().unwrap_or_default().patched(patch)?;
+        let fresh = || patch.fresh.as_deref().cloned().unwrap_or_default();
+        let after = before.cloned().unwrap_or_else(fresh).patched(patch)?;
         let same = match before {
             Some(before) => *before == after,
             None => after.is_empty() && !after.sticky,

@@ -32,6 +32,8 @@ pub struct OperatorPatch {
     pub draining: Option<bool>,
     /// Sets whether the layer is sticky.
     pub sticky: Option<bool>,
+    /// What is changed where there is no layer yet; `None` for one that overrides nothing.
+    pub fresh: Option<Box<OperatorLayer>>,
 }
 
 impl OperatorLayer {

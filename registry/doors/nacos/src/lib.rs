@@ -33,9 +33,14 @@
 //! - Instances of both kinds in one service are refused here, as in Nacos 2.x. Other doors may register them side by side.
 //! - A beat with JSON for an instance that does not live by beats is refused with 400 (Nacos: 500, or a second
 //!   instance at the same address).
+//! - Whether health may be set by hand is decided on what is there when the request comes. Who changes the checker or the
+//!   kind of the instance in that moment may find the health set all the same, until a check or beat says otherwise. In
+//!   the same way a new map of metadata replaces the keys that the override had then.
 //! - An instance that is drained is not listed, like a disabled one: callers must not use it.
 //! - The times in `preserved.*` metadata must be from 1 ms to a day, and are those of the registration: an operator's
 //!   metadata is shown but changes no deadline.
+//! - Metadata has at most 128 entries, none with an empty key, and a JSON `null` in it becomes the empty text (Nacos: as
+//!   many as have room, any key, and `null` stays).
 //! - `instanceId` is on every host, also of v2 and v3: the Python client needs it.
 //! - While the registry may not know all instances yet, lists are refused with 503 like those of a Nacos that is not
 //!   up, instead of being served incomplete.

@@ -8,6 +8,7 @@
 //! | `port` | 0 to 65535 | 400 |
 //! | `weight` | 0 to 10000 | 400 |
 //! | `metadata_chars_max` | 1024 characters of keys and values | 400 |
+//! | entries of metadata | 128, as everywhere in the registry | 400 |
 //! | `preserved.*` times | 1 ms to a day | 400 |
 //! | names of services in one answer of v1 | as many as there are: `services_max` of the registry | |
 //! | `v2_page_size_max` | 500 names in one answer of v2, as in Nacos | a larger page is one of 500 |

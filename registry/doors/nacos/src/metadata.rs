@@ -162,6 +162,16 @@ mod tests {
     }
 
     #[test]
+    fn there_is_a_bound_to_entries_as_well_as_to_their_length() {
+        let list = |entries: usize| {
+            let entries: Vec<String> = (0..entries).map(|number| format!("{number}=v")).collect();
+            parse(&entries.join(","))
+        };
+        assert!(list(128).is_ok());
+        assert_eq!(list(129).unwrap_err().field, Param::Metadata.as_str());
+    }
+
+    #[test]
     fn times_that_are_not_numbers_count_as_absent() {
         for (key, value, timings_ms) in [
             (BEAT_INTERVAL, "3000", Some((3_000, 15_000, 30_000))),

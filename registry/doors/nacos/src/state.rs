@@ -1,12 +1,12 @@
 //! What probes, consoles and clients poll to see whether the server is there.
 
-use crate::door::Nacos;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 
+use crate::door::Nacos;
 use crate::error::Code;
 use crate::wire::StateJson;
 use crate::{reply, result};

@@ -1,11 +1,11 @@
 //! Requests for which there is no handler.
 
-use crate::door::Nacos;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use beatrix_core::model::Wall;
 
+use crate::door::Nacos;
 use crate::reply;
 use crate::wire::FilterErrorJson;
 

@@ -76,6 +76,7 @@ pub(crate) async fn operate(
         metadata: patch.metadata,
         draining: patch.draining,
         sticky: patch.sticky,
+        fresh: None,
     };
     registry.operate(service.clone(), endpoint.clone(), patch).await?;
     shown(&registry, service, endpoint)

@@ -71,6 +71,30 @@ fn a_view_shows_the_operators_layer_over_the_clients() {
 }
 
 #[test]
+fn what_a_new_layer_starts_from_is_not_put_over_one_that_is_there() {
+    let mut world = World::without_guard();
+    world.register("s", A, beat());
+    let patch = |weight| OperatorPatch {
+        weight,
+        fresh: Some(Box::new(crate::model::OperatorLayer {
+            enabled: Some(false),
+            weight: Some(Weight::DEFAULT),
+            ..crate::model::OperatorLayer::default()
+        })),
+        ..OperatorPatch::default()
+    };
+    let layer = |world: &World| {
+        let layer = world.member("s", A).unwrap().record.operator().cloned().unwrap();
+        (layer.enabled, layer.weight.map(Weight::get))
+    };
+    assert_eq!(world.operate("s", A, patch(None)), Ok(1));
+    assert_eq!(layer(&world), (Some(false), Some(1.0)));
+    assert_eq!(world.operate("s", A, patch(Weight::new(5.0).ok())), Ok(1));
+    assert_eq!(world.operate("s", A, patch(None)), Ok(0));
+    assert_eq!(layer(&world), (Some(false), Some(5.0)));
+}
+
+#[test]
 fn it_is_one_change_and_none_if_it_says_nothing_new() {
     let mut world = drained();
     assert_eq!(world.operate("s", A, off()), Ok(0));

@@ -154,22 +154,28 @@ pub(crate) async fn patch(
         .metadata
         .map(|metadata| replaced(layer.as_ref(), &metadata))
         .unwrap_or_default();
-    let patch = on(layer.as_ref(), patch.weight, patch.enabled, metadata);
+    let patch = on_override(patch.weight, patch.enabled, metadata);
     nacos.registry.operate(service, endpoint, patch).await?;
     Ok(())
 }
 
-fn on(
-    layer: Option<&OperatorLayer>,
+/// A change of an override, that starts from weight 1 and enabled where there is none. Whether there is one is decided
+/// with the write: of two patches at once neither shall take the other back.
+fn on_override(
     weight: Option<Weight>,
     enabled: Option<bool>,
     metadata: BTreeMap<String, Option<String>>,
 ) -> OperatorPatch {
-    let fresh = layer.is_none();
+    let fresh = OperatorLayer {
+        enabled: Some(true),
+        weight: Some(Weight::DEFAULT),
+        ..OperatorLayer::default()
+    };
     OperatorPatch {
-        enabled: enabled.or(fresh.then_some(true)),
-        weight: weight.or(fresh.then_some(Weight::DEFAULT)),
+        enabled,
+        weight,
         metadata,
+        fresh: Some(Box::new(fresh)),
         ..Default::default()
     }
 }
@@ -256,7 +262,7 @@ pub(crate) async fn batch(
             let value = (batch == Batch::Put).then(|| value.to_owned());
             (key.to_owned(), value)
         });
-        let patch = on(member.record.operator(), None, None, changes.collect());
+        let patch = on_override(None, None, changes.collect());
         let endpoint = member.endpoint.clone();
         match nacos
             .registry

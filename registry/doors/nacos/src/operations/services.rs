@@ -8,6 +8,7 @@ use beatrix_core::model::{
     Checker, Cluster, ClusterSettings, Existence, Health, Invalid, Lifetime, Metadata, Reason, Selector,
     ServiceKey, ServicePatch, ServiceSettings, Threshold,
 };
+use beatrix_engine::WriteError;
 
 use crate::checker;
 use crate::door::Nacos;
@@ -232,10 +233,16 @@ pub(crate) async fn set_health(nacos: &Nacos, params: &Params<'_>) -> Result<(),
         } else {
             Health::Unhealthy
         };
-        nacos
+        let measured = nacos
             .registry
             .measure(service, endpoint, health, Reason::Operator)
-            .await?;
+            .await;
+        match measured {
+            Ok(_) => {}
+            // It has gone since.
+            Err(WriteError::Refused(Refusal::ServiceNotFound(_) | Refusal::InstanceNotFound(..))) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(())
 }

@@ -4,6 +4,9 @@ use beatrix_core::model::ServiceKey;
 use beatrix_engine::hub::Peer;
 
 use crate::door::Nacos;
+use crate::error::Error;
+use crate::params::{Param, Params};
+use crate::service::Service;
 
 /// Somebody who watches a service.
 #[derive(Debug, Clone)]
@@ -57,4 +60,18 @@ pub(crate) fn watching(nacos: &Nacos, wanted: impl Fn(&ServiceKey) -> bool) -> V
         }));
     }
     found
+}
+
+/// Who watches the service that is asked about, from an address or port if one is given.
+///
+/// # Errors
+/// If a parameter is missing or breaks its rule.
+pub(crate) fn of_service(nacos: &Nacos, params: &Params<'_>) -> Result<Vec<Watching>, Error> {
+    let service = Service::of(params)?.key()?;
+    let (ip, port) = (params.get(Param::Ip)?, params.port(Param::Port)?);
+    let mut found = watching(nacos, |key| *key == service);
+    found.retain(|watching| {
+        ip.as_deref().is_none_or(|ip| ip == watching.ip()) && port.is_none_or(|port| port == watching.port())
+    });
+    Ok(found)
 }

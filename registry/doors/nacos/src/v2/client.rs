@@ -4,8 +4,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use crate::door::Nacos;
-use crate::operations::subscribers::{self, Watching};
-use crate::operations::{clients, instances};
+use crate::operations::{clients, instances, subscribers};
 use crate::params::{Param, Params};
 use crate::result::{self, ResultError};
 use crate::service::Service;
@@ -81,22 +80,11 @@ pub(super) async fn publishers(
 pub(super) async fn watchers(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     params.flag(Param::Ephemeral)?;
-    let found = watchers_of(&nacos, &params)?;
+    let found = subscribers::of_service(&nacos, &params)?;
     let json = found.iter().map(|watching| WatcherOfServiceV2Json {
         client_id: watching.client_id(),
         ip: watching.ip(),
         port: watching.port(),
     });
     Ok(result::success(json.collect::<Vec<_>>()))
-}
-
-/// Who watches a service, from an address or port if one is given.
-pub(crate) fn watchers_of(nacos: &Nacos, params: &Params<'_>) -> Result<Vec<Watching>, ResultError> {
-    let service = Service::of(params)?.key()?;
-    let (ip, port) = (params.get(Param::Ip)?, params.port(Param::Port)?);
-    let mut found = subscribers::watching(nacos, |key| *key == service);
-    found.retain(|watching| {
-        ip.as_deref().is_none_or(|ip| ip == watching.ip()) && port.is_none_or(|port| port == watching.port())
-    });
-    Ok(found)
 }

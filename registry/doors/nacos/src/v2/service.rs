@@ -47,7 +47,7 @@ pub(super) async fn get(State(nacos): State<Nacos>, request: Request) -> Result<
     Ok(result::success(ServiceDetailJson::v2(&known)))
 }
 
-/// `GET …/list`: a page of bare names. Nacos v2: a page that is too large counts as one of 500, and so does its number.
+/// `GET …/list`: a page of bare names. Nacos v2: one that is too large counts as one of 500, also for its number.
 pub(super) async fn list(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let page = Page { number: 1, size: 20 };

@@ -7,11 +7,11 @@ use axum::routing::get;
 
 use crate::door::Nacos;
 use crate::members;
-use crate::operations::clients;
+use crate::operations::{clients, subscribers};
 use crate::params::{Param, Params};
 use crate::result::{self, ResultError};
 use crate::service::Service;
-use crate::v2::client::{self, watchers_of};
+use crate::v2::client;
 use crate::wire::{ClientServiceV3Json, ClientV3Json, PublisherV3Json, ResponsibleJson, WatcherV3Json};
 
 /// The paths.
@@ -95,7 +95,7 @@ async fn publishers(State(nacos): State<Nacos>, request: Request) -> Result<Resp
 
 async fn watchers(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
-    let found = watchers_of(&nacos, &params)?;
+    let found = subscribers::of_service(&nacos, &params)?;
     let json: Vec<WatcherV3Json<'_>> = found.iter().map(Into::into).collect();
     Ok(result::success(json))
 }

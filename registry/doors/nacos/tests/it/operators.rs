@@ -88,6 +88,20 @@ async fn a_limited_or_closed_server_says_so_to_v1_only_and_can_be_opened_again()
     assert_eq!(nacos.beat(INST, None).await.status, 200);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_health_of_an_instance_that_goes_meanwhile_is_no_mistake() {
+    let nacos = Nacos::start().await;
+    nacos.register(&format!("{INST}&ephemeral=false")).await;
+    let cluster = "serviceName=S&clusterName=DEFAULT&checkPort=80&useInstancePort4Check=true";
+    let path = format!("/nacos/v1/ns/cluster?{cluster}&healthChecker=%7B%22type%22:%22NONE%22%7D");
+    nacos.ask("PUT", &path, None).await.is_ok();
+    let goes = format!("{INST}&ephemeral=false");
+    let path = format!("/nacos/v1/ns/health/instance?{INST}&healthy=false");
+    let (gone, set) = tokio::join!(nacos.instance("DELETE", &goes), nacos.ask("PUT", &path, None));
+    gone.is_ok();
+    set.is_ok();
+}
+
 /// What a protected list kept must not outlive what it was made of.
 #[tokio::test(start_paused = true)]
 async fn protection_follows_every_change() {

@@ -114,3 +114,29 @@ async fn a_batch_of_too_many_entries_is_refused_whatever_they_are() {
         }
     }
 }
+
+/// The first makes the override, and the second must find it.
+#[tokio::test(start_paused = true)]
+async fn of_two_patches_at_once_neither_takes_the_other_back() {
+    let nacos = Nacos::start().await;
+    nacos.register(INST).await;
+    let patch = async |also: &str| nacos.instance("PATCH", &format!("{INST}&{also}")).await.is_ok();
+    tokio::join!(patch("weight=7"), patch("metadata=a=b"));
+    tokio::join!(patch("metadata=a=c"), patch("weight=8"));
+    let expected = json!({"weight": 8.0, "enabled": true, "metadata": {"a": "c"}});
+    assert!(has(&nacos.hosts().await[0], &expected), "{:?}", nacos.hosts().await);
+
+    nacos.register("serviceName=T&ip=1.1.1.1&port=80").await;
+    let patch = async |also: &str| {
+        let query = format!("serviceName=T&ip=1.1.1.1&port=80&{also}");
+        nacos.instance("PATCH", &query).await.is_ok();
+    };
+    let batch = async {
+        let path = format!("{INSTANCE}/metadata/batch?serviceName=T&metadata=k=v");
+        assert_eq!(nacos.ask("PUT", &path, None).await.status, 200);
+    };
+    tokio::join!(patch("weight=7"), batch);
+    let list = nacos.list("serviceName=T").await;
+    let expected = json!({"weight": 7.0, "metadata": {"k": "v"}});
+    assert!(has(&list["hosts"][0], &expected), "{list}");
+}
