@@ -264,18 +264,18 @@ pub(crate) async fn batch(
         });
         let patch = on_override(None, None, changes.collect());
         let endpoint = member.endpoint.clone();
-        match nacos
-            .registry
-            .operate(service.clone(), endpoint, patch)
-            .await
-        {
+        match nacos.registry.operate(service.clone(), endpoint, patch).await {
             Ok(_) => {}
             // It has gone since.
             Err(WriteError::Refused(Refusal::ServiceNotFound(_) | Refusal::InstanceNotFound(..))) => continue,
             Err(error) => return Err(error.into()),
         }
         let (ip, port) = (member.endpoint.address(), member.endpoint.port());
-        let kind = if of_kind(member, true) { "ephemeral" } else { "persist" };
+        let kind = if of_kind(member, true) {
+            "ephemeral"
+        } else {
+            "persist"
+        };
         updated.push(format!("{ip}:{port}:unknown:{}:{kind}", member.record.cluster()));
     }
     Ok(updated)

@@ -72,10 +72,7 @@ pub(super) async fn services(
     Admitted(request): Admitted,
 ) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
-    let page = Page {
-        number: 1,
-        size: 500,
-    };
+    let page = Page { number: 1, size: 500 };
     let page = Page::lenient(&params, Some(page))?;
     let with_hosts = params.flag(Param::WithInstances)?.unwrap_or_default();
     let with_instances_only = params.flag(Param::HasIpCount)?.unwrap_or_default();

@@ -19,7 +19,10 @@ pub(crate) async fn list(State(nacos): State<Nacos>) -> Response {
 pub(super) async fn get(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let client = clients::find(&nacos, &params.require(Param::ClientId)?).await?;
-    Ok(result::success(ClientV2Json::new(&client, nacos.registry.wall().0)))
+    Ok(result::success(ClientV2Json::new(
+        &client,
+        nacos.registry.wall().0,
+    )))
 }
 
 /// `GET …/publish/list`.

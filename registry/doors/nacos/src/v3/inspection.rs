@@ -33,7 +33,10 @@ pub(super) fn routes() -> Router<Nacos> {
 async fn one(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let client = clients::find(&nacos, &params.require(Param::ClientId)?).await?;
-    Ok(result::success(ClientV3Json::new(&client, nacos.registry.wall().0)))
+    Ok(result::success(ClientV3Json::new(
+        &client,
+        nacos.registry.wall().0,
+    )))
 }
 
 async fn published(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {

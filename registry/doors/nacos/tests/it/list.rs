@@ -73,7 +73,10 @@ async fn items_36_to_38_clusters_are_a_filter_and_echoed() {
         .await;
     answer.refuses("clusters");
     let max = beatrix_nacos::limits::CLUSTERS_MAX;
-    let many = format!("{INSTANCE}/list?serviceName=S&clusters={}c1", "Z,".repeat(max - 1));
+    let many = format!(
+        "{INSTANCE}/list?serviceName=S&clusters={}c1",
+        "Z,".repeat(max - 1)
+    );
     let list = nacos.ask("GET", &many, None).await.json();
     assert_eq!(list["hosts"].as_array().unwrap().len(), 1);
     let answer = nacos.ask("GET", &format!("{many},"), None).await;

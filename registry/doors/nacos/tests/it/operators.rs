@@ -214,7 +214,11 @@ async fn pages_follow_one_another_whatever_their_size() {
     }
     // Clients ask for all that there are.
     for (path, list, found) in [
-        ("/nacos/v1/ns/service/list?pageNo=1&pageSize=2147483647", "/doms", all),
+        (
+            "/nacos/v1/ns/service/list?pageNo=1&pageSize=2147483647",
+            "/doms",
+            all,
+        ),
         ("/nacos/v1/ns/service/names", "/services/public", all),
         (
             "/nacos/v1/ns/catalog/services?pageNo=1&pageSize=2147483647",
@@ -264,11 +268,16 @@ async fn hosts_stand_in_their_clusters() {
     let nacos = Nacos::start().await;
     for (port, cluster) in [(1, "b"), (2, "a"), (3, "b")] {
         nacos
-            .register(&format!("serviceName=S&ip=1.1.1.1&port={port}&clusterName={cluster}"))
+            .register(&format!(
+                "serviceName=S&ip=1.1.1.1&port={port}&clusterName={cluster}"
+            ))
             .await;
     }
     for (path, clusters) in [
-        ("/nacos/v1/ns/catalog/services?withInstances=true", "/0/clusterMap"),
+        (
+            "/nacos/v1/ns/catalog/services?withInstances=true",
+            "/0/clusterMap",
+        ),
         (
             "/nacos/v3/admin/ns/service/list?withInstances=true",
             "/data/pageItems/0/clusterMap",
@@ -278,7 +287,9 @@ async fn hosts_stand_in_their_clusters() {
         let clusters = found.pointer(clusters).unwrap();
         let ports = |cluster: &str| {
             let hosts = clusters[cluster]["hosts"].as_array().unwrap().iter();
-            hosts.map(|host| host["port"].as_u64().unwrap()).collect::<Vec<_>>()
+            hosts
+                .map(|host| host["port"].as_u64().unwrap())
+                .collect::<Vec<_>>()
         };
         assert_eq!((ports("a"), ports("b")), (vec![2], vec![1, 3]), "{path}");
     }
@@ -302,7 +313,11 @@ async fn a_page_of_too_many_instances_is_refused_and_not_cut() {
             let answer = nacos.ask("GET", &path, None).await;
             assert_eq!(answer.status, status, "{path}");
             if status == 400 {
-                assert!(answer.text.contains("pageSize must be at most 10000"), "{}", answer.text);
+                assert!(
+                    answer.text.contains("pageSize must be at most 10000"),
+                    "{}",
+                    answer.text
+                );
             }
         }
     }

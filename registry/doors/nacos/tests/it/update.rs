@@ -109,7 +109,10 @@ async fn a_batch_of_too_many_entries_is_refused_whatever_they_are() {
         let answer = nacos.ask("PUT", &path, Some(body.as_bytes())).await;
         assert_eq!(answer.status, status, "{}", answer.text);
         if status == 200 {
-            assert_eq!(answer.text, r#"{"updated":["1.1.1.1:80:unknown:DEFAULT:ephemeral"]}"#);
+            assert_eq!(
+                answer.text,
+                r#"{"updated":["1.1.1.1:80:unknown:DEFAULT:ephemeral"]}"#
+            );
             assert_eq!(nacos.registry.version().revision.0, before.0 + 1, "one write");
         }
     }
@@ -124,7 +127,11 @@ async fn of_two_patches_at_once_neither_takes_the_other_back() {
     tokio::join!(patch("weight=7"), patch("metadata=a=b"));
     tokio::join!(patch("metadata=a=c"), patch("weight=8"));
     let expected = json!({"weight": 8.0, "enabled": true, "metadata": {"a": "c"}});
-    assert!(has(&nacos.hosts().await[0], &expected), "{:?}", nacos.hosts().await);
+    assert!(
+        has(&nacos.hosts().await[0], &expected),
+        "{:?}",
+        nacos.hosts().await
+    );
 
     nacos.register("serviceName=T&ip=1.1.1.1&port=80").await;
     let patch = async |also: &str| {
