@@ -129,7 +129,7 @@ pub(crate) async fn deregister(
     let lease = params.parsed("lease")?;
     let written = match params.get("by") {
         None | Some("client") => registry.deregister(service, endpoint, lease, &[]).await?,
-        Some("operator") => registry.evict(service, endpoint, lease, &[]).await?,
+        Some("operator") => registry.evict(service, endpoint, lease).await?,
         Some(other) => return Err(Invalid::new("by", "must be client or operator", other).into()),
     };
     Ok(written_json(&registry, written))

@@ -121,18 +121,11 @@ impl Registry {
         lease: Option<Lease>,
         only: &'static [LivenessKind],
     ) -> Result<Written, WriteError> {
-        let reason = Reason::Deregistered;
-        self.write(Command::Deregister {
-            service,
-            endpoint,
-            lease,
-            only,
-            reason,
-        })
-        .await
+        self.remove(service, endpoint, lease, only, Reason::Deregistered)
+            .await
     }
 
-    /// Removes an instance on an operator's behalf. Its client may register it again; the operator's layer waits for that
+    /// Removes an instance on an operator's behalf: only if it holds `lease`, where one is given. Its client may register it again; the operator's layer waits for that
     /// like that of an instance that was lost.
     ///
     /// # Errors
@@ -142,9 +135,18 @@ impl Registry {
         service: ServiceKey,
         endpoint: Endpoint,
         lease: Option<Lease>,
-        only: &'static [LivenessKind],
     ) -> Result<Written, WriteError> {
-        let reason = Reason::Operator;
+        self.remove(service, endpoint, lease, &[], Reason::Operator).await
+    }
+
+    async fn remove(
+        &self,
+        service: ServiceKey,
+        endpoint: Endpoint,
+        lease: Option<Lease>,
+        only: &'static [LivenessKind],
+        reason: Reason,
+    ) -> Result<Written, WriteError> {
         self.write(Command::Deregister {
             service,
             endpoint,
