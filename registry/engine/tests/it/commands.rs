@@ -2,26 +2,14 @@
 
 use beatrix_core::catalog::Refusal;
 use beatrix_core::model::{Incarnation, Liveness, Registration, SessionId};
-use beatrix_engine::{Registry, WriteError};
+use beatrix_engine::WriteError;
 
-use crate::support::journal::Script;
+use crate::support::journal::busy;
 use crate::support::{
-    beating, endpoint, fixed, key, living, member, ms, nth, settle, start, try_register, unguarded, weighing,
-    with_metadata,
+    beating, endpoint, fixed, key, living, member, nth, settle, try_register, weighing, with_metadata,
 };
 
 const A: &str = "10.0.0.1:80";
-
-/// A registry whose owner is busy with a commit of 100 ms, so that what comes next is one group.
-async fn busy() -> (Registry, Script) {
-    let script = Script::default();
-    let registry = start(unguarded(), script.journal()).await;
-    script.take(ms(100));
-    let first = registry.clone();
-    tokio::spawn(async move { try_register(&first, "first", nth(0), fixed()).await });
-    settle().await;
-    (registry, script)
-}
 
 fn run_of_process(name: &str) -> Registration {
     Registration {

@@ -5,21 +5,10 @@ use beatrix_core::model::{Endpoint, Existence, Health, Lifetime, Registration, S
 use beatrix_engine::registry::Registered;
 use beatrix_engine::{Registry, WriteError};
 
-use crate::support::journal::Script;
-use crate::support::{beating, endpoint, fixed, key, ms, nth, settle, start, try_register, unguarded};
+use crate::support::journal::busy;
+use crate::support::{beating, endpoint, fixed, key, nth, try_register};
 
 const A: &str = "10.0.0.1:80";
-
-/// A registry whose owner is busy with a commit of 100 ms, so that what comes next waits together.
-async fn busy() -> (Registry, Script) {
-    let script = Script::default();
-    let registry = start(unguarded(), script.journal()).await;
-    script.take(ms(100));
-    let first = registry.clone();
-    tokio::spawn(async move { try_register(&first, "first", nth(0), fixed()).await });
-    settle().await;
-    (registry, script)
-}
 
 async fn uniform(
     registry: &Registry,

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use beatrix_core::catalog::{Committed, Mutation};
 use beatrix_core::model::Wall;
+use beatrix_engine::Registry;
 use beatrix_engine::journal::{Journal, JournalError, Memory, Restored};
 use parking_lot::Mutex;
 
-use super::EPOCH;
+use super::{EPOCH, fixed, ms, nth, settle, start, try_register, unguarded};
 
 #[derive(Debug, Default)]
 struct State {
@@ -84,4 +85,15 @@ impl Journal for Scripted {
         self.script.0.lock().committed.extend(committed.iter().cloned());
         Ok(committed)
     }
+}
+
+/// A registry whose owner is busy with a commit of 100 ms, so that what comes next waits together.
+pub(crate) async fn busy() -> (Registry, Script) {
+    let script = Script::default();
+    let registry = start(unguarded(), script.journal()).await;
+    script.take(ms(100));
+    let first = registry.clone();
+    tokio::spawn(async move { try_register(&first, "first", nth(0), fixed()).await });
+    settle().await;
+    (registry, script)
 }
