@@ -1,13 +1,15 @@
-//! Lists of services, for clients and consoles.
+//! Lists of services and pages of instances, for clients and consoles.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use beatrix_core::catalog::{DirectoryPage, DirectoryQuery, DirectoryWalk, Summary, View};
-use beatrix_core::model::{Group, Invalid, Namespace, ServiceKey};
+use beatrix_core::model::{Group, Invalid, Member, Namespace, ServiceKey};
+use bytes::Bytes;
 
 use crate::door::Nacos;
 use crate::error::Error;
+use crate::hosts::{Hosts, Shown};
 use crate::limits::{INSTANCES_PAGE_MAX, PAGE_SIZE_MAX};
 use crate::params::{Param, Params};
 
@@ -207,4 +209,23 @@ pub(crate) fn is_triggered(summary: &Summary) -> bool {
         part as f64 / whole as f64
     };
     summary.instances > 0 && ratio(summary.healthy, summary.instances) <= threshold
+}
+
+/// The hosts of a page of those instances of a view that are `wanted`, with the health that was measured, and how many of
+/// these there are in all.
+///
+/// # Errors
+/// If the page holds more than it may.
+pub(crate) fn hosts_of_page(
+    nacos: &Nacos,
+    view: &View,
+    page: Page,
+    wanted: impl Fn(&Member) -> bool,
+) -> Result<(Bytes, usize), Error> {
+    let members = || view.members().filter(|member| wanted(member));
+    let count = members().count();
+    page.check(count, INSTANCES_PAGE_MAX)?;
+    let hosts = Hosts::new(&view.key, nacos.registry.config().timings);
+    let of_page = members().skip(page.offset()).take(page.size);
+    Ok((hosts.these(of_page, Shown::Measured), count))
 }

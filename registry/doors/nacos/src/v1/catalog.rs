@@ -11,8 +11,6 @@ use bytes::Bytes;
 
 use crate::door::Nacos;
 use crate::frames;
-use crate::hosts::{Hosts, Shown};
-use crate::limits::INSTANCES_PAGE_MAX;
 use crate::listing::Filter;
 use crate::operations::catalog::{self, Page};
 use crate::operations::{instances, services};
@@ -53,11 +51,7 @@ pub(super) async fn instances(
         healthy_only: false,
     }
     .wanted();
-    let total = view.members().filter(|member| wanted.passes(member)).count();
-    page.check(total, INSTANCES_PAGE_MAX)?;
-    let members = view.members().filter(|member| wanted.passes(member));
-    let hosts = Hosts::new(&view.key, nacos.registry.config().timings);
-    let json = hosts.these(members.skip(page.offset()).take(page.size), Shown::Measured);
+    let (json, total) = catalog::hosts_of_page(&nacos, &view, page, |member| wanted.passes(member))?;
     let pieces = vec![
         Bytes::from_static(b"{\"list\":["),
         json,

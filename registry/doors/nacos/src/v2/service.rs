@@ -6,8 +6,7 @@ use bytes::Bytes;
 
 use crate::door::Nacos;
 use crate::error::Error;
-use crate::hosts::{Hosts, Shown};
-use crate::limits::{INSTANCES_PAGE_MAX, V2_PAGE_SIZE_MAX};
+use crate::limits::V2_PAGE_SIZE_MAX;
 use crate::operations::catalog::{self, Page};
 use crate::operations::server;
 use crate::operations::services::{self, Declaration};
@@ -69,20 +68,14 @@ pub(super) async fn instances(State(nacos): State<Nacos>, request: Request) -> R
     let Some(view) = nacos.registry.view(service.borrowed()) else {
         return Err(Error::NoService(service).into());
     };
-    let wanted = || {
-        view.members().filter(|member| {
-            (!healthy_only || member.healthy())
-                && enabled_only.is_none_or(|enabled| enabled == member.record.enabled())
-        })
-    };
-    let count = wanted().count();
-    page.check(count, INSTANCES_PAGE_MAX)?;
+    let (json, count) = catalog::hosts_of_page(&nacos, &view, page, |member| {
+        (!healthy_only || member.healthy())
+            && enabled_only.is_none_or(|enabled| enabled == member.record.enabled())
+    })?;
     let mut pieces = vec![Bytes::from_static(b"{")];
     if page.offset() < count {
-        let hosts = Hosts::new(&view.key, nacos.registry.config().timings);
-        let of_page = wanted().skip(page.offset()).take(page.size);
         pieces.push(Bytes::from_static(b"\"instances\":["));
-        pieces.push(hosts.these(of_page, Shown::Measured));
+        pieces.push(json);
         pieces.push(Bytes::from_static(b"],"));
     }
     pieces.push(format!("\"count\":{count}}}").into());
