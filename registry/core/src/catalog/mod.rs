@@ -51,7 +51,7 @@ pub use command::{Command, Committed, Mutation, Refusal, Subject};
 pub use decide::Decision;
 pub use directory::{DirectoryPage, DirectoryQuery, DirectoryWalk, Summary};
 pub use due::DUE_MAX;
-pub use guarding::GuardEvent;
+pub use guarding::{GuardBy, GuardEvent, GuardTurn};
 pub use layering::{LAYERS_PER_SERVICE_MAX, LayerInfo};
 pub use namespaces::{NAMESPACES_MAX, NamespaceSummary};
 pub use roster::Chunk;
@@ -155,6 +155,8 @@ pub struct Catalog {
     suspects: u32,
     /// Services whose own guard holds.
     holding: BTreeSet<u32>,
+    /// When the first guard ends that an operator forced: with all well nothing else need be due then.
+    forced_next: Option<Mono>,
     sessions: BTreeMap<SessionId, BTreeSet<u32>>,
     log: ChangeLog,
     /// Services that became empty, oldest first; each is looked at once after `empty_service_kept`.
@@ -196,6 +198,7 @@ impl Catalog {
             beating: 0,
             suspects: 0,
             holding: BTreeSet::new(),
+            forced_next: None,
             sessions: BTreeMap::new(),
             log,
             emptied: BTreeSet::new(),

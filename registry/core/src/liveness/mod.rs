@@ -16,7 +16,7 @@ mod wheel;
 
 pub(crate) use beats::Cell;
 pub use beats::{Beat, Beats};
-pub use guard::{Guard, GuardConfig, Verdict};
+pub use guard::{FORCE_MAX, Guard, GuardConfig, GuardReading, Verdict};
 pub use probe::{Streak, observe};
 pub use stall::{LivenessClock, STALL_MIN};
 pub use wheel::{TICK, Wheel};
