@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::liveness::Verdict;
-use crate::model::{Health, Mono, Reason, ServiceKey};
+use crate::model::{Health, Marks, Mono, Reason, ServiceKey};
 
 use super::Catalog;
 use super::command::Mutation;
@@ -221,7 +221,7 @@ impl Catalog {
                 } else {
                     Health::Healthy
                 },
-                suspect: true,
+                marks: Marks::SUSPECT,
                 reason: Reason::Guarded,
             })
             .collect()
