@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use beatrix_core::catalog::{Catalog, CatalogConfig, Command, Committed, Decision, Mutation};
+use beatrix_core::catalog::{Catalog, CatalogConfig, Command, Committed, Decision, Keep, Mutation, Proposed};
 use beatrix_core::model::{
-    Cluster, Endpoint, Epoch, Health, Lease, Liveness, Metadata, Mono, Registration, Revision, ServiceKey,
-    Timings, Wall, Weight,
+    Cluster, Endpoint, Epoch, Health, Lease, Liveness, Metadata, Mono, Origin, Registration, Revision,
+    ServiceKey, Timings, Wall, Weight,
 };
-use beatrix_engine::journal::{Journal, JournalError, Memory, Restored};
+use beatrix_engine::journal::{Journal, JournalError, Known, Memory, Restored, Sink};
 use beatrix_engine::random::Random;
 use beatrix_engine::{EngineConfig, Registry, RegistryBuilder};
 use rand::rngs::StdRng;
@@ -106,16 +106,24 @@ pub fn config() -> EngineConfig {
 struct Filled(Vec<Committed>, Memory);
 
 impl Journal for Filled {
-    async fn restore(&mut self) -> Result<Restored, JournalError> {
+    async fn restore(&mut self, into: Sink<'_>) -> Result<Restored, JournalError> {
         let committed = std::mem::take(&mut self.0);
+        let revision = committed.last().map_or(Revision::ZERO, |last| last.revision);
+        into(committed.into_iter().map(Known::Committed).collect());
         Ok(Restored {
             epoch: EPOCH,
-            committed,
+            revision,
+            gaps: Vec::new(),
         })
     }
 
-    async fn commit(&mut self, group: Vec<Mutation>, at: Wall) -> Result<Vec<Committed>, JournalError> {
-        let mut committed = self.1.commit(group, at).await?;
+    async fn commit(
+        &mut self,
+        group: Vec<Proposed>,
+        at: Wall,
+        keep: Keep,
+    ) -> Result<Vec<Committed>, JournalError> {
+        let mut committed = self.1.commit(group, at, keep).await?;
         // After those from before.
         for committed in &mut committed {
             committed.revision = Revision(committed.revision.0 + (1 << 32));
@@ -148,6 +156,7 @@ pub fn fleet(population: usize, per_service: usize) -> Fleet {
     let committed = leases.iter().enumerate().map(|(number, lease)| Committed {
         revision: Revision(number as u64 + 1),
         at: Wall(0),
+        by: Origin::REGISTRY,
         mutation: registered(number, per_service, long(), *lease),
     });
     let journal = Filled(committed.collect(), Memory::new(EPOCH));
@@ -175,7 +184,7 @@ pub fn fleet(population: usize, per_service: usize) -> Fleet {
 #[must_use]
 pub fn catalog(population: usize, per_service: usize) -> Catalog {
     let mut random = seeded();
-    let mut catalog = Catalog::new(config().catalog, EPOCH, Mono(0));
+    let mut catalog = Catalog::new(config().catalog, Mono(0));
     let mutations: Vec<_> = (0..population)
         .map(|number| registered(number, per_service, Timings::DEFAULT, lease(&mut random)))
         .collect();
@@ -191,6 +200,7 @@ pub fn commit(catalog: &mut Catalog, mutations: Vec<Mutation>, now: Mono) {
             Committed {
                 revision,
                 at: Wall(0),
+                by: Origin::REGISTRY,
                 mutation,
             },
             now,

@@ -137,6 +137,15 @@ pub struct Instance {
     /// It fell silent, but with so many others that the fault is more likely elsewhere.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspect: bool,
+    /// It is known from before a restart only, and has not proved yet that it still lives.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unconfirmed: bool,
+    /// Its health changes so often that it is called healthy only after it has been well for a while.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flapping: bool,
+    /// Enough consumers say that they cannot reach it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reported: bool,
     /// It is being emptied of traffic.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub draining: bool,

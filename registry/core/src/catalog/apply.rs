@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::changes::{Change, ChangeKind};
 use crate::model::{
-    Declared, Endpoint, Health, Lease, Liveness, Member, Mono, Reason, Record, Registration, Revision,
-    ServiceKey, State, Wall,
+    Declared, Endpoint, Health, Lease, Liveness, Marks, Member, Mono, Origin, Reason, Record, Registration,
+    Revision, ServiceKey, State, Wall,
 };
 
 use super::Catalog;
@@ -18,6 +18,7 @@ use super::slots::Slot;
 pub(super) struct Moment {
     pub(super) revision: Revision,
     pub(super) at: Wall,
+    pub(super) by: Origin,
     pub(super) now: Mono,
 }
 
@@ -33,6 +34,7 @@ impl Catalog {
         let moment = Moment {
             revision: committed.revision,
             at: committed.at,
+            by: committed.by,
             now,
         };
         match committed.mutation {
@@ -52,9 +54,9 @@ impl Catalog {
                 service,
                 endpoint,
                 health,
-                suspect,
+                marks,
                 reason,
-            } => self.measure(&service, &endpoint, health, suspect, reason, moment),
+            } => self.measure(&service, &endpoint, health, marks, reason, moment),
             Mutation::Declared {
                 service,
                 endpoint,
@@ -133,7 +135,7 @@ impl Catalog {
         let record = Arc::new(Record::new(registration, layer.as_ref(), None));
         let fresh = State {
             health,
-            suspect: false,
+            marks: Marks::NONE,
             reason: Reason::Registered,
             revision: moment.revision,
             since: moment.at,
@@ -208,7 +210,7 @@ impl Catalog {
         key: &ServiceKey,
         endpoint: &Endpoint,
         health: Health,
-        suspect: bool,
+        marks: Marks,
         reason: Reason,
         moment: Moment,
     ) -> Option<Arc<Shared>> {
@@ -222,7 +224,7 @@ impl Catalog {
         }
         *state = State {
             health,
-            suspect,
+            marks,
             reason,
             revision: moment.revision,
             since: state.since,
@@ -231,6 +233,7 @@ impl Catalog {
         self.recount(index, Some(counted), Some(now_counted));
 
         if self.slots.get(number).is_some_and(|slot| slot.timings.is_some()) {
+            let suspect = marks.has(Marks::SUSPECT);
             let silent = reason == Reason::Silent || suspect;
             self.note_silence(number, silent, suspect, moment.now);
         }
@@ -289,6 +292,7 @@ impl Catalog {
         let change = Change {
             revision: moment.revision,
             at: moment.at,
+            by: moment.by,
             service: service.key().clone(),
             endpoint,
             kind,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Declared, Endpoint, Existence, Health, Invalid, Lease, Lifetime, LivenessKind, Namespace, NamespaceInfo,
-    OperatorLayer, OperatorPatch, Reason, Registration, Revision, ServiceKey, ServicePatch, ServiceSettings,
-    SessionId, SettingName, Wall,
+    Declared, Endpoint, Existence, Health, Invalid, Lease, Lifetime, LivenessKind, Marks, Namespace,
+    NamespaceInfo, OperatorLayer, OperatorPatch, Origin, Reason, Registration, Revision, ServiceKey,
+    ServicePatch, ServiceSettings, SessionId, SettingName, Wall,
 };
 
 /// A wish to change something. Proposed by a door; nothing has happened yet.
@@ -237,8 +237,8 @@ pub enum Mutation {
         endpoint: Endpoint,
         /// What was measured.
         health: Health,
-        /// Whether the guard protects it.
-        suspect: bool,
+        /// What else there is to know about it from now on.
+        marks: Marks,
         /// Why.
         reason: Reason,
     },
@@ -324,6 +324,15 @@ impl Mutation {
     }
 }
 
+/// A mutation that is to be committed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposed {
+    /// What changes.
+    pub mutation: Mutation,
+    /// Who asked for it.
+    pub by: Origin,
+}
+
 /// A mutation that a journal has committed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Committed {
@@ -331,6 +340,8 @@ pub struct Committed {
     pub revision: Revision,
     /// When it was proposed, by the wall clock of its proposer.
     pub at: Wall,
+    /// Who asked for it.
+    pub by: Origin,
     /// What changes.
     pub mutation: Mutation,
 }

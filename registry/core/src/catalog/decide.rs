@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::liveness::observe;
 use crate::model::{
-    Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, Member, Mono, Reason, Registration,
+    Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, Marks, Member, Mono, Reason, Registration,
     ServiceKey,
 };
 
@@ -101,7 +101,7 @@ impl Catalog {
                     service,
                     endpoint,
                     health,
-                    suspect: false,
+                    marks: Marks::NONE,
                     reason,
                 }
             }
@@ -296,7 +296,7 @@ impl Catalog {
                 service,
                 endpoint,
                 health: Health::Unhealthy,
-                suspect: false,
+                marks: Marks::NONE,
                 reason: Reason::Declared,
             }]),
             Some(health) => {
@@ -309,7 +309,7 @@ impl Catalog {
                     service,
                     endpoint,
                     health,
-                    suspect: false,
+                    marks: Marks::NONE,
                     reason,
                 }])
             }
@@ -351,7 +351,7 @@ impl Catalog {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
             health,
-            suspect: false,
+            marks: Marks::NONE,
             reason,
         })
     }

@@ -1,6 +1,6 @@
 //! What silence and the passing of time change.
 
-use crate::model::{Health, Mono, Reason};
+use crate::model::{Health, Marks, Mono, Reason};
 
 use super::Catalog;
 use super::command::Mutation;
@@ -155,11 +155,11 @@ impl Catalog {
     fn fallen(&self, number: u32, now: Mono) -> Option<Mutation> {
         if self.held(number) {
             let (slot, service, member) = self.at_slot(number)?;
-            return (!member.state.suspect).then(|| Mutation::Measured {
+            return (!member.state.suspect()).then(|| Mutation::Measured {
                 service: service.key().clone(),
                 endpoint: slot.endpoint.clone(),
                 health: member.state.health,
-                suspect: true,
+                marks: Marks::SUSPECT,
                 reason: Reason::Guarded,
             });
         }
@@ -172,7 +172,7 @@ impl Catalog {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
             health: Health::Unhealthy,
-            suspect: false,
+            marks: Marks::NONE,
             reason: Reason::Silent,
         })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::liveness::{FORCE_MAX, GuardReading, Verdict};
-use crate::model::{Health, Mono, Reason, ServiceKey};
+use crate::model::{Health, Marks, Mono, Reason, ServiceKey};
 
 use super::Catalog;
 use super::command::{Mutation, Refusal};
@@ -344,7 +344,7 @@ impl Catalog {
                 } else {
                     Health::Healthy
                 },
-                suspect: true,
+                marks: Marks::SUSPECT,
                 reason: Reason::Guarded,
             })
             .collect()

@@ -12,6 +12,7 @@ use super::apply::Moment;
 use super::command::{Mutation, Refusal};
 use super::decide::Decision;
 use super::due::{DUE_MAX, LOOK_AGAIN};
+use super::piece::LayerOf;
 use super::service::{CountedAs, Service, Shared};
 
 /// How many operator's layers a service may have. Sticky ones outlive their instances, so that no other limit holds
@@ -23,26 +24,17 @@ pub const LAYERS_PER_SERVICE_MAX: usize = 10_000;
 pub(super) struct KeptLayer {
     pub(super) layer: OperatorLayer,
     /// Whose it is.
-    pub(super) of: Run,
+    pub(super) of: LayerOf,
     /// Since when there is no such instance; not told of a sticky one.
     pub(super) gone_since: Option<Mono>,
-}
-
-/// The run of a process that a layer was set on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Run {
-    /// This one.
-    Of(Option<Incarnation>),
-    /// It was set while there was none: it is for whichever comes next.
-    Next,
 }
 
 impl KeptLayer {
     /// Whether a registration of this run ends it: a layer belongs to one run of a process, unless it is sticky.
     fn ends_with(&self, incarnation: Option<&Incarnation>) -> bool {
         match &self.of {
-            Run::Of(of) => !self.layer.sticky && of.as_ref() != incarnation,
-            Run::Next => false,
+            LayerOf::Run(of) => !self.layer.sticky && of.as_ref() != incarnation,
+            LayerOf::Next => false,
         }
     }
 }
@@ -153,7 +145,7 @@ impl Catalog {
             Some(layer) => {
                 let kept = KeptLayer {
                     layer: layer.clone(),
-                    of: Run::Of(registration.incarnation.clone()),
+                    of: LayerOf::Run(registration.incarnation.clone()),
                     gone_since: None,
                 };
                 service.layers.insert(endpoint.clone(), kept);
@@ -189,7 +181,7 @@ impl Catalog {
             let gone_since = (!layer.sticky).then_some(now);
             let kept = KeptLayer {
                 layer: layer.clone(),
-                of: Run::Next,
+                of: LayerOf::Next,
                 gone_since,
             };
             service.layers.insert(endpoint.clone(), kept);
@@ -212,7 +204,7 @@ impl Catalog {
         let kept = service.layers.get_mut(endpoint)?;
         let since = kept.gone_since.take();
         let ends = kept.ends_with(incarnation);
-        kept.of = Run::Of(incarnation.cloned());
+        kept.of = LayerOf::Run(incarnation.cloned());
         let layer = (!ends).then(|| kept.layer.clone());
         if ends {
             service.layers.remove(endpoint);

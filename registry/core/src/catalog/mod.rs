@@ -23,8 +23,10 @@ mod declaring;
 mod directory;
 mod due;
 mod guarding;
+mod keep;
 mod layering;
 mod namespaces;
+mod piece;
 mod roster;
 mod service;
 mod settings;
@@ -47,13 +49,15 @@ use crate::model::{
     Endpoint, Epoch, Lease, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Timings, Version,
 };
 
-pub use command::{Command, Committed, Mutation, Refusal, Subject};
+pub use command::{Command, Committed, Mutation, Proposed, Refusal, Subject};
 pub use decide::Decision;
 pub use directory::{DirectoryPage, DirectoryQuery, DirectoryWalk, Summary};
 pub use due::DUE_MAX;
 pub use guarding::{GuardBy, GuardEvent, GuardTurn};
+pub use keep::Keep;
 pub use layering::{LAYERS_PER_SERVICE_MAX, LayerInfo};
 pub use namespaces::{NAMESPACES_MAX, NamespaceSummary};
+pub use piece::{InstancePiece, LayerOf, LayerPiece, Piece, ServicePiece};
 pub use roster::Chunk;
 pub(crate) use roster::Roster;
 pub use service::Shared;
@@ -166,15 +170,15 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// An empty catalog.
+    /// An empty catalog. It belongs to no history before [`Catalog::resume`] says to which.
     #[must_use]
-    pub fn new(mut config: CatalogConfig, epoch: Epoch, now: Mono) -> Self {
+    pub fn new(mut config: CatalogConfig, now: Mono) -> Self {
         // No more than there are cells for their beats.
         config.instances_max = config.instances_max.min(Beats::CAPACITY);
         let log = ChangeLog::new(config.change_log_max);
         Self {
             config,
-            epoch,
+            epoch: Epoch(0),
             revision: Revision::ZERO,
             complete: true,
             published: Arc::new(Published {
@@ -204,6 +208,13 @@ impl Catalog {
             emptied: BTreeSet::new(),
             gone_layers: BTreeSet::new(),
         }
+    }
+
+    /// Begins or goes on with a history: the next revision is above `revision`. Once, before anybody reads.
+    pub fn resume(&mut self, epoch: Epoch, revision: Revision) {
+        debug_assert!(revision >= self.revision, "revisions are not used again");
+        self.epoch = epoch;
+        self.revision = revision;
     }
 
     /// The readers' part.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::model::{Endpoint, Reason, Revision, ServiceKey, Wall};
+use crate::model::{Endpoint, Origin, Reason, Revision, ServiceKey, Wall};
 
 /// What happened to an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +26,8 @@ pub struct Change {
     pub revision: Revision,
     /// When it was proposed.
     pub at: Wall,
+    /// Who asked for it.
+    pub by: Origin,
     /// The service.
     pub service: ServiceKey,
     /// The instance.

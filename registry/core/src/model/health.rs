@@ -1,6 +1,6 @@
 //! What was measured about an instance, and why.
 
-use super::{Invalid, Revision, Wall};
+use super::{Invalid, Marks, Revision, Wall};
 
 /// What was measured. It is never rewritten to please a reader: protection changes what is *serving*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,14 +64,22 @@ impl Reason {
 pub struct State {
     /// What was measured.
     pub health: Health,
-    /// It is silent, but the mass-expiry guard holds.
-    pub suspect: bool,
+    /// What else there is to know about it.
+    pub marks: Marks,
     /// Why.
     pub reason: Reason,
     /// The revision of the instance's last change of any kind.
     pub revision: Revision,
     /// When the health last changed.
     pub since: Wall,
+}
+
+impl State {
+    /// Whether the mass-expiry guard protects it.
+    #[must_use]
+    pub fn suspect(&self) -> bool {
+        self.marks.has(Marks::SUSPECT)
+    }
 }
 
 /// A status that an instance gives itself.

@@ -10,10 +10,12 @@ mod instance;
 mod invalid;
 mod key;
 mod lease;
+mod marks;
 mod metadata;
 mod name;
 mod namespace;
 mod operator;
+mod origin;
 mod registration;
 mod revision;
 mod selector;
@@ -30,10 +32,12 @@ pub use instance::{Member, Record};
 pub use invalid::Invalid;
 pub use key::{ServiceKey, ServiceRef};
 pub use lease::Lease;
+pub use marks::Marks;
 pub use metadata::{METADATA_BYTES_MAX, METADATA_ENTRIES_MAX, Metadata};
 pub use name::{Cluster, Group, Namespace, ServiceName, SettingName};
 pub use namespace::{NAMESPACE_DESCRIPTION_BYTES_MAX, NAMESPACE_NAME_BYTES_MAX, NamespaceInfo};
 pub use operator::{OperatorLayer, OperatorPatch};
+pub use origin::{Origin, Surface};
 pub use registration::{
     BEAT_TIME_MAX, Incarnation, Lifetime, Liveness, LivenessKind, Locality, Registration, SessionId, Timings,
 };

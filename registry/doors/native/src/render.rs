@@ -6,7 +6,7 @@
 use std::fmt::Display;
 
 use beatrix_core::catalog::{Chunk, View};
-use beatrix_core::model::{Health, Member, Metadata, OperatorLayer, Reason, ServiceKey};
+use beatrix_core::model::{Health, Marks, Member, Metadata, OperatorLayer, Reason, ServiceKey};
 use beatrix_engine::formats::{NATIVE, NATIVE_EVENT};
 use beatrix_engine::hub::{Update, UpdateKind};
 use beatrix_wire::{DELTA, SNAPSHOT};
@@ -72,7 +72,7 @@ impl Serialize for InstanceJson<'_> {
             Health::Healthy => "healthy",
             Health::Unhealthy => "unhealthy",
         };
-        let mut json = serializer.serialize_struct("Instance", 18)?;
+        let mut json = serializer.serialize_struct("Instance", 21)?;
         json.serialize_field("address", &Text(endpoint.address()))?;
         json.serialize_field("port", &endpoint.port())?;
         json.serialize_field("cluster", record.cluster().as_str())?;
@@ -96,8 +96,15 @@ impl Serialize for InstanceJson<'_> {
         {
             json.serialize_field("reason_text", text)?;
         }
-        if state.suspect {
-            json.serialize_field("suspect", &true)?;
+        for (mark, name) in [
+            (Marks::SUSPECT, "suspect"),
+            (Marks::UNCONFIRMED, "unconfirmed"),
+            (Marks::FLAPPING, "flapping"),
+            (Marks::REPORTED, "reported"),
+        ] {
+            if state.marks.has(mark) {
+                json.serialize_field(name, &true)?;
+            }
         }
         if record.draining() {
             json.serialize_field("draining", &true)?;

@@ -1,9 +1,9 @@
 //! The journal that keeps nothing: revisions in memory, a new history with each start.
 
-use beatrix_core::catalog::{Committed, Mutation};
+use beatrix_core::catalog::{Committed, Keep, Proposed};
 use beatrix_core::model::{Epoch, Revision, Wall};
 
-use super::{Journal, JournalError, Restored};
+use super::{Journal, JournalError, Restored, Sink};
 
 /// Gives revisions and forgets.
 #[derive(Debug)]
@@ -24,19 +24,26 @@ impl Memory {
 }
 
 impl Journal for Memory {
-    async fn restore(&mut self) -> Result<Restored, JournalError> {
+    async fn restore(&mut self, _into: Sink<'_>) -> Result<Restored, JournalError> {
         Ok(Restored {
             epoch: self.epoch,
-            committed: Vec::new(),
+            revision: self.revision,
+            gaps: Vec::new(),
         })
     }
 
-    async fn commit(&mut self, group: Vec<Mutation>, at: Wall) -> Result<Vec<Committed>, JournalError> {
-        let committed = group.into_iter().map(|mutation| {
+    async fn commit(
+        &mut self,
+        group: Vec<Proposed>,
+        at: Wall,
+        _keep: Keep,
+    ) -> Result<Vec<Committed>, JournalError> {
+        let committed = group.into_iter().map(|Proposed { mutation, by }| {
             self.revision = self.revision.next();
             Committed {
                 revision: self.revision,
                 at,
+                by,
                 mutation,
             }
         });

@@ -20,18 +20,42 @@ mod memory;
 
 use std::future::Future;
 
-use beatrix_core::catalog::{Committed, Mutation};
-use beatrix_core::model::{Epoch, Wall};
+use beatrix_core::catalog::{Committed, Keep, Piece, Proposed};
+use beatrix_core::model::{Epoch, Revision, Wall};
 
 pub use memory::Memory;
 
-/// What a journal still knew.
-#[derive(Debug)]
+/// Where what a journal still knew goes, in order: first pieces of a checkpoint, then what was committed after it.
+pub type Sink<'a> = &'a mut (dyn FnMut(Vec<Known>) + Send);
+
+/// What a journal still knew. It comes in batches, since there may be millions.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Known {
+    /// A part of the newest checkpoint.
+    Piece(Piece),
+    /// What was committed. Some of it may be in the checkpoint already; see [`Piece`].
+    Committed(Committed),
+}
+
+/// The history that goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
-    /// The history that goes on.
+    /// Its name.
     pub epoch: Epoch,
-    /// What led to its newest state, in order.
-    pub committed: Vec<Committed>,
+    /// The newest revision that may have been given out: the next is above it.
+    pub revision: Revision,
+    /// Revisions of which it is not known any more what changed with them, oldest first.
+    pub gaps: Vec<Gap>,
+}
+
+/// Revisions that were given out, or may have been, and then lost in a crash before they were written: those after
+/// `after`, up to `until`. Whoever has seen one of them may have seen what nobody knows any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The newest revision before it.
+    pub after: Revision,
+    /// Its last revision.
+    pub until: Revision,
 }
 
 /// Why a group was not committed. Nothing of it will be.
@@ -41,20 +65,21 @@ pub struct JournalError(pub String);
 
 /// Makes mutations durable and gives them revisions. See the module.
 pub trait Journal: Send + 'static {
-    /// What it knows from before. Called once, before anything else.
+    /// Tells what it knows from before. Called once, before anything else.
     ///
     /// # Errors
     /// If what it kept cannot be read.
-    fn restore(&mut self) -> impl Future<Output = Result<Restored, JournalError>> + Send;
+    fn restore(&mut self, into: Sink<'_>) -> impl Future<Output = Result<Restored, JournalError>> + Send;
 
-    /// Commits a group that was proposed at `at`.
+    /// Commits a group that was proposed at `at`; `keep` is the strictest that one of them asks for.
     ///
     /// # Errors
     /// If it cannot; then nothing of the group is committed.
     fn commit(
         &mut self,
-        group: Vec<Mutation>,
+        group: Vec<Proposed>,
         at: Wall,
+        keep: Keep,
     ) -> impl Future<Output = Result<Vec<Committed>, JournalError>> + Send;
 
     /// What others committed to a shared journal since the last call of either, in order; resolves when there is
@@ -65,4 +90,35 @@ pub trait Journal: Send + 'static {
     fn others(&mut self) -> impl Future<Output = Vec<Committed>> + Send {
         std::future::pending()
     }
+
+    /// Where checkpoints go, if it wants any. Asked once, after it has restored.
+    fn checkpoints(&self) -> Option<Box<dyn Checkpoints>> {
+        None
+    }
+
+    /// Ends it in order: what was committed is written, and the next start knows that nothing is missing.
+    fn close(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
+
+/// Takes the whole state now and then, so that a journal need not keep all that ever happened.
+pub trait Checkpoints: Send + Sync + 'static {
+    /// Resolves when it wants a checkpoint.
+    fn wanted(&self) -> BoxFuture<'_, ()>;
+
+    /// Takes the next pieces of the checkpoint, in order; the first of all is [`Piece::Begin`].
+    ///
+    /// # Errors
+    /// If they cannot be kept. The checkpoint is given up then; it will want another one.
+    fn pieces(&self, pieces: Vec<Piece>) -> BoxFuture<'_, Result<(), JournalError>>;
+
+    /// The checkpoint is whole. Without this call the one before stays the newest.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    fn finish(&self) -> BoxFuture<'_, Result<(), JournalError>>;
+}
+
+/// A future behind a pointer.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -21,7 +21,7 @@ impl Registry {
     pub fn beat(&self, leases: &[Lease], mut unknown: impl FnMut(usize)) -> BeatReport {
         let now = self.live_now();
         let mut renewed = leases.len();
-        self.0.beats.renew(leases, now, |position, beat| match beat {
+        self.inner.beats.renew(leases, now, |position, beat| match beat {
             Beat::Renewed => {}
             Beat::Returned(slot) => self.returned(slot),
             Beat::NotBeating | Beat::Unknown => {
@@ -35,7 +35,7 @@ impl Registry {
     /// Renews the instance at an address. Returns its beat interval, or `None` if there is none that lives by beats.
     #[must_use]
     pub fn beat_at(&self, service: ServiceRef<'_>, endpoint: &Endpoint) -> Option<Duration> {
-        let (beat, interval) = self.0.beats.renew_at(service, endpoint, self.live_now());
+        let (beat, interval) = self.inner.beats.renew_at(service, endpoint, self.live_now());
         match beat {
             Beat::Renewed => Some(interval),
             Beat::Returned(slot) => {
@@ -47,12 +47,12 @@ impl Registry {
     }
 
     pub(super) fn live_now(&self) -> Mono {
-        self.0.liveness.at(self.0.clock.mono())
+        self.inner.liveness.at(self.inner.clock.mono())
     }
 
     /// Tells the owner that a silent instance has beaten. If the owner's queue is full this is dropped: the wheel
     /// looks at silent instances by itself, and the next beat says it again.
     fn returned(&self, slot: u32) {
-        let _dropped_if_full = self.0.owner.try_send(Request::Returned(slot));
+        let _dropped_if_full = self.inner.owner.try_send(Request::Returned(slot));
     }
 }

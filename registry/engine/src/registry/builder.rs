@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use beatrix_core::catalog::Catalog;
 use beatrix_core::liveness::LivenessClock;
+use beatrix_core::model::{Mono, Origin};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use super::{Inner, Registry};
 use crate::clock::{Clock, SystemClock};
 use crate::config::EngineConfig;
 use crate::hub::Hub;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, Known, Restored};
 use crate::random::Random;
 
 /// What a registry is made of.
@@ -66,13 +67,10 @@ impl RegistryBuilder {
             random,
             own_thread,
         } = self;
-        let restored = journal.restore().await?;
         let now = clock.mono();
         let liveness = Arc::new(LivenessClock::new(now));
-        let mut catalog = Catalog::new(config.catalog.clone(), restored.epoch, now);
-        for committed in restored.committed {
-            catalog.apply(committed, now);
-        }
+        let mut catalog = Catalog::new(config.catalog.clone(), now);
+        let restored = restore(&mut journal, &mut catalog, now).await?;
         let revision = catalog.version().revision;
         let (beats, published, settings) = (catalog.beats(), catalog.published(), catalog.settings());
         let catalog = Arc::new(Mutex::new(catalog));
@@ -120,7 +118,7 @@ impl RegistryBuilder {
             pushing.push_rest();
         });
 
-        Ok(Registry(Arc::new(Inner {
+        let inner = Inner {
             epoch: restored.epoch,
             started_at: clock.wall(),
             config,
@@ -136,8 +134,34 @@ impl RegistryBuilder {
             stop,
             stopped,
             tasks,
-        })))
+        };
+        Ok(Registry {
+            inner: Arc::new(inner),
+            origin: Origin::REGISTRY,
+        })
     }
+}
+
+/// Brings the catalog to what the journal still knows.
+async fn restore<J: Journal>(
+    journal: &mut J,
+    catalog: &mut Catalog,
+    now: Mono,
+) -> Result<Restored, JournalError> {
+    let restored = journal
+        .restore(&mut |known| {
+            for known in known {
+                match known {
+                    Known::Piece(_) => {}
+                    Known::Committed(committed) => {
+                        catalog.apply(committed, now);
+                    }
+                }
+            }
+        })
+        .await?;
+    catalog.resume(restored.epoch, restored.revision);
+    Ok(restored)
 }
 
 /// Runs the owner on a thread of its own.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use beatrix_core::catalog::{Catalog, Published, Settings};
 use beatrix_core::liveness::{Beats, LivenessClock};
-use beatrix_core::model::{Epoch, Wall};
+use beatrix_core::model::{Epoch, Origin, Wall};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,11 @@ use owner::Request;
 
 /// The registry. A clone is the same registry.
 #[derive(Debug, Clone)]
-pub struct Registry(Arc<Inner>);
+pub struct Registry {
+    inner: Arc<Inner>,
+    /// On whose behalf this handle writes.
+    origin: Origin,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -59,45 +63,54 @@ struct Inner {
 }
 
 impl Registry {
+    /// The same registry, for writes on behalf of `origin`.
+    #[must_use]
+    pub fn on_behalf_of(&self, origin: Origin) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            origin,
+        }
+    }
+
     /// The settings.
     #[must_use]
     pub fn config(&self) -> &EngineConfig {
-        &self.0.config
+        &self.inner.config
     }
 
     /// Who wants to know of changes.
     #[must_use]
     pub fn hub(&self) -> &Arc<Hub> {
-        &self.0.hub
+        &self.inner.hub
     }
 
     /// The history that revisions count in.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        self.0.epoch
+        self.inner.epoch
     }
 
     /// Whether the registry is stopping.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.0.stop.is_cancelled()
+        self.inner.stop.is_cancelled()
     }
 
     /// Resolves when the registry begins to stop.
     pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.0.stop.clone().cancelled_owned()
+        self.inner.stop.clone().cancelled_owned()
     }
 
     /// Stops: writes that were taken are finished, new ones are refused, reads go on.
     pub async fn stop(&self) {
-        self.0.stop.cancel();
-        self.0.tasks.close();
-        self.0.tasks.wait().await;
+        self.inner.stop.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
     }
 
     /// Resolves when the registry has stopped, also if it did so by itself, by a defect: what was written is committed
     /// and pushed. Streams end then, not when it begins to stop, or they would keep the last changes to themselves.
     pub fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.0.stopped.clone().cancelled_owned()
+        self.inner.stopped.clone().cancelled_owned()
     }
 }

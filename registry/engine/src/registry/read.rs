@@ -86,13 +86,13 @@ impl Registry {
     /// The current view of a service. `None` if there is no such service.
     #[must_use]
     pub fn view(&self, service: ServiceRef<'_>) -> Option<Arc<View>> {
-        self.0.hub.view(service)
+        self.inner.hub.view(service)
     }
 
     /// The newest revision of a service, without making a view. Takes no lock.
     #[must_use]
     pub fn revision_of(&self, service: ServiceRef<'_>) -> Option<Revision> {
-        Some(self.0.published.get(service)?.revision())
+        Some(self.inner.published.get(service)?.revision())
     }
 
     /// A page of the list of services. All services of the namespace, or of its group, are looked at, in steps: the
@@ -107,7 +107,7 @@ impl Registry {
     /// The next step of a list of services, for who does something else between two steps. Returns whether there may be
     /// more.
     pub fn directory_step(&self, walk: &mut DirectoryWalk<'_>) -> bool {
-        let catalog = self.0.catalog.lock();
+        let catalog = self.inner.catalog.lock();
         let more = catalog.walk(walk, DIRECTORY_STEP);
         // To whoever waits: otherwise this thread would mostly have it again at once.
         MutexGuard::unlock_fair(catalog);
@@ -117,57 +117,57 @@ impl Registry {
     /// The namespaces that have services or are declared, ordered by name.
     #[must_use]
     pub fn namespaces(&self) -> Vec<NamespaceSummary> {
-        self.0.catalog.lock().namespaces()
+        self.inner.catalog.lock().namespaces()
     }
 
     /// The operator's layers of a service, ordered by endpoint; also those of instances that are gone or have yet to
     /// come.
     #[must_use]
     pub fn layers(&self, service: ServiceRef<'_>) -> Vec<LayerInfo> {
-        self.0.catalog.lock().layers(service)
+        self.inner.catalog.lock().layers(service)
     }
 
     /// The operator's layer of this endpoint, also of an instance that is gone or has yet to come.
     #[must_use]
     pub fn layer(&self, service: ServiceRef<'_>, endpoint: &Endpoint) -> Option<OperatorLayer> {
-        self.0.catalog.lock().layer(service, endpoint)
+        self.inner.catalog.lock().layer(service, endpoint)
     }
 
     /// The value of a setting of the whole registry. Takes no lock.
     #[must_use]
     pub fn setting(&self, name: &str) -> Option<Arc<str>> {
-        self.0.settings.get(name)
+        self.inner.settings.get(name)
     }
 
     /// A number that grows with each change of any setting. What was made of settings that were read after it is good
     /// as long as it stays. Takes no lock.
     #[must_use]
     pub fn settings_version(&self) -> u64 {
-        self.0.settings.version()
+        self.inner.settings.version()
     }
 
     /// The newest state.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.0.catalog.lock().version()
+        self.inner.catalog.lock().version()
     }
 
     /// False while not all instances may be known yet.
     #[must_use]
     pub fn complete(&self) -> bool {
-        self.0.catalog.lock().complete()
+        self.inner.catalog.lock().complete()
     }
 
     /// The wall clock, for answers that tell the time.
     #[must_use]
     pub fn wall(&self) -> Wall {
-        self.0.clock.wall()
+        self.inner.clock.wall()
     }
 
     /// Membership changes.
     #[must_use]
     pub fn events(&self, query: &EventsQuery) -> EventsPage {
-        let catalog = self.0.catalog.lock();
+        let catalog = self.inner.catalog.lock();
         let log = catalog.log();
         let mut matching = log.after(query.after).filter(|change| {
             query
@@ -195,19 +195,19 @@ impl Registry {
     /// The registry as a whole.
     #[must_use]
     pub fn status(&self) -> Status {
-        let subscribers = self.0.hub.subscribers();
-        let catalog = self.0.catalog.lock();
+        let subscribers = self.inner.hub.subscribers();
+        let catalog = self.inner.catalog.lock();
         let (registry, services) = catalog.guarded();
         let services = services.take(GUARDED_NAMED_MAX).cloned().collect();
         Status {
             version: catalog.version(),
-            started_at: self.0.started_at,
+            started_at: self.inner.started_at,
             complete: catalog.complete(),
             services: catalog.services(),
             instances: catalog.instances(),
             healthy: catalog.healthy(),
             subscribers,
-            stalled: self.0.liveness.stalled(),
+            stalled: self.inner.liveness.stalled(),
             changes_held: catalog.log().len(),
             guard: GuardState {
                 registry,
@@ -221,7 +221,7 @@ impl Registry {
     pub async fn end_guard(&self, service: Option<ServiceKey>) -> bool {
         let (reply, answer) = oneshot::channel();
         if self
-            .0
+            .inner
             .owner
             .send(Request::EndGuard { service, reply })
             .await

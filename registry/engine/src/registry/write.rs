@@ -89,7 +89,7 @@ impl Registry {
         health: Health,
         uniform: bool,
     ) -> Result<Registered, WriteError> {
-        let lease = self.0.random.lease();
+        let lease = self.inner.random.lease();
         let registration = Box::new(registration);
         let command = Command::Register {
             service,
@@ -318,9 +318,10 @@ impl Registry {
         let (reply, answer) = oneshot::channel();
         let request = Request::Write {
             command: Box::new(command),
+            by: self.origin,
             reply,
         };
-        self.0
+        self.inner
             .owner
             .send(request)
             .await

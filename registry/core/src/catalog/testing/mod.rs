@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Cluster, Declared, DeclaredStatus, Endpoint, Epoch, Health, Lease, Liveness, Member, Metadata, Mono,
-    OperatorPatch, Reason, Record, Registration, Revision, ServiceKey, ServicePatch, State, Timings, Wall,
-    Weight,
+    Cluster, Declared, DeclaredStatus, Endpoint, Epoch, Health, Lease, Liveness, Marks, Member, Metadata,
+    Mono, OperatorPatch, Origin, Reason, Record, Registration, Revision, ServiceKey, ServicePatch, State,
+    Timings, Wall, Weight,
 };
 
 use super::{Catalog, CatalogConfig, Command, Committed, Decision, GuardEvent, Mutation, Refusal, View};
@@ -36,7 +36,7 @@ pub(crate) fn member(endpoint: &Endpoint, slot: u32) -> Member {
         slot,
         state: State {
             health: Health::Healthy,
-            suspect: false,
+            marks: Marks::NONE,
             reason: Reason::Registered,
             revision: Revision(1),
             since: Wall(0),
@@ -121,7 +121,8 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(config: CatalogConfig) -> Self {
-        let catalog = Catalog::new(config, Epoch(0xE), Mono(0));
+        let mut catalog = Catalog::new(config, Mono(0));
+        catalog.resume(Epoch(0xE), Revision::ZERO);
         let (history, changes, events) = (Vec::new(), Vec::new(), Vec::new());
         Self {
             catalog,
@@ -165,6 +166,7 @@ impl World {
             let committed = Committed {
                 revision,
                 at: Wall(self.now.0 / 1_000),
+                by: Origin::REGISTRY,
                 mutation,
             };
             self.history.push(committed.clone());
@@ -178,10 +180,12 @@ impl World {
 
     /// The registry starts again from its journal.
     pub(crate) fn reopen(&mut self) {
-        self.catalog = Catalog::new(self.catalog.config().clone(), Epoch(0xE), self.now);
+        let newest = self.revision();
+        self.catalog = Catalog::new(self.catalog.config().clone(), self.now);
         for committed in &self.history {
             self.catalog.apply(committed.clone(), self.now);
         }
+        self.catalog.resume(Epoch(0xE), newest);
     }
 
     /// Beats, and tells the catalog of those who returned, as the engine does.
@@ -263,7 +267,7 @@ impl World {
     pub(crate) fn health(&self, service: &str, address: &str) -> &'static str {
         match self.member(service, address) {
             None => "gone",
-            Some(member) if member.state.suspect => "suspect",
+            Some(member) if member.state.suspect() => "suspect",
             Some(member) if member.healthy() => "healthy",
             Some(_) => "unhealthy",
         }

@@ -219,7 +219,7 @@ pub(super) fn check_tables(world: &World) {
     assert_eq!((healthy, beating), (catalog.healthy(), catalog.beating));
     let suspects = slots
         .iter()
-        .filter(|slot| catalog.at_slot(**slot).unwrap().2.state.suspect)
+        .filter(|slot| catalog.at_slot(**slot).unwrap().2.state.suspect())
         .count();
     assert_eq!(suspects, catalog.suspects() as usize);
 }

@@ -47,7 +47,7 @@ fn suspects_are_shown_as_such_and_go_on_serving() {
     let view = world.view("s").unwrap();
     assert_eq!((view.len(), view.healthy, view.serving), (20, 20, 20));
     for member in view.members() {
-        assert!(member.state.suspect && member.serving());
+        assert!(member.state.suspect() && member.serving());
         assert_eq!(member.state.reason, Reason::Guarded);
     }
     assert_eq!(world.catalog.suspects(), 20);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use beatrix_core::catalog::{Committed, Mutation, Shared};
+use beatrix_core::catalog::{Committed, Keep, Proposed, Shared};
 use beatrix_core::liveness::LivenessClock;
 use tokio::time::Instant;
 
@@ -21,11 +21,20 @@ impl<J: Journal> Owner<J> {
         if decided.is_empty() {
             return;
         }
-        let mutations = decided
+        let keep = decided
+            .iter()
+            .map(|decided| decided.keep)
+            .max()
+            .unwrap_or_default();
+        let proposed = decided
             .iter_mut()
-            .flat_map(|decided| std::mem::take(&mut decided.mutations))
+            .flat_map(|decided| {
+                let by = decided.by;
+                let mutations = std::mem::take(&mut decided.mutations).into_iter();
+                mutations.map(move |mutation| Proposed { mutation, by })
+            })
             .collect();
-        let outcome = self.commit(mutations).await;
+        let outcome = self.commit(proposed, keep).await;
         self.schedule();
         self.tell(self.answers(decided, outcome));
     }
@@ -50,9 +59,9 @@ impl<J: Journal> Owner<J> {
     }
 
     /// Commit, apply, publish.
-    pub(super) async fn commit(&mut self, mutations: Vec<Mutation>) -> Result<(), String> {
+    pub(super) async fn commit(&mut self, proposed: Vec<Proposed>, keep: Keep) -> Result<(), String> {
         let committed = self
-            .committed(mutations)
+            .committed(proposed, keep)
             .await
             .map_err(|error| error.to_string())?;
         let mut committed = committed.into_iter().peekable();
@@ -65,9 +74,13 @@ impl<J: Journal> Owner<J> {
 
     /// Has the journal commit. The owner goes on looking at the clock meanwhile: a slow journal is no stall, or under
     /// a steady load on a slow one nobody would ever expire.
-    async fn committed(&mut self, mutations: Vec<Mutation>) -> Result<Vec<Committed>, JournalError> {
+    async fn committed(
+        &mut self,
+        proposed: Vec<Proposed>,
+        keep: Keep,
+    ) -> Result<Vec<Committed>, JournalError> {
         let (clock, liveness) = (Arc::clone(&self.clock), Arc::clone(&self.liveness));
-        let commit = self.journal.commit(mutations, self.clock.wall());
+        let commit = self.journal.commit(proposed, self.clock.wall(), keep);
         tokio::pin!(commit);
         loop {
             tokio::select! {

@@ -5,8 +5,8 @@
 
 use std::collections::HashSet;
 
-use beatrix_core::catalog::{Catalog, Command, Decision, Mutation, Refusal, Standing, Subject};
-use beatrix_core::model::{Endpoint, Lifetime, Mono, ServiceKey};
+use beatrix_core::catalog::{Catalog, Command, Decision, Keep, Mutation, Refusal, Standing, Subject};
+use beatrix_core::model::{Endpoint, Lifetime, Mono, Origin, ServiceKey};
 use tokio::sync::oneshot;
 
 use super::{Answer, Request};
@@ -20,6 +20,8 @@ pub(super) struct Decided {
     /// Whose lease to tell, if it was a registration.
     pub(super) registered: Option<(ServiceKey, Endpoint)>,
     pub(super) mutations: Vec<Mutation>,
+    pub(super) by: Origin,
+    pub(super) keep: Keep,
 }
 
 /// What was decided and not committed yet, all in one commit.
@@ -79,7 +81,7 @@ impl Group {
                 self.returned.insert(slot);
                 // A refusal is heard by nobody.
                 if let Ok(Decision::Commit(mutations)) = catalog.decide(command, self.decided.len(), now) {
-                    self.add(None, None, mutations);
+                    self.add(None, None, mutations, Origin::REGISTRY, Keep::Behind);
                 }
                 Ok(None)
             }
@@ -88,11 +90,11 @@ impl Group {
                 let ended = catalog.end_guard(service.as_ref(), now);
                 Ok(Some(Told::Ended(reply, ended)))
             }
-            Request::Write { command, reply } => {
+            Request::Write { command, by, reply } => {
                 if self.blocks(catalog, &command) {
-                    return Err(Request::Write { command, reply });
+                    return Err(Request::Write { command, by, reply });
                 }
-                self.decide(catalog, command, reply, now)
+                self.decide(catalog, command, by, reply, now)
             }
         }
     }
@@ -133,6 +135,7 @@ impl Group {
         &mut self,
         catalog: &mut Catalog,
         command: Box<Command>,
+        by: Origin,
         reply: oneshot::Sender<Answer>,
         now: Mono,
     ) -> Result<Option<Told>, Request> {
@@ -149,6 +152,7 @@ impl Group {
                 Command::Register { .. } => near_limits(catalog, reserved),
                 _ => false,
             };
+        let keep = catalog.keep(&command);
         let again = unsure.then(|| command.clone());
         let decision = catalog.decide(*command, reserved, now);
         if let Some(command) = again {
@@ -159,12 +163,12 @@ impl Group {
                 _ => false,
             };
             if too_early {
-                return Err(Request::Write { command, reply });
+                return Err(Request::Write { command, by, reply });
             }
         }
         let answer = match decision {
             Ok(Decision::Commit(mutations)) => {
-                self.add(Some(reply), registered, mutations);
+                self.add(Some(reply), registered, mutations, by, keep);
                 return Ok(None);
             }
             Ok(Decision::Nothing) => Ok(written(catalog, false, registered)),
@@ -187,6 +191,8 @@ impl Group {
         reply: Option<oneshot::Sender<Answer>>,
         registered: Option<(ServiceKey, Endpoint)>,
         mutations: Vec<Mutation>,
+        by: Origin,
+        keep: Keep,
     ) {
         for mutation in &mutations {
             match mutation.subject() {
@@ -214,6 +220,8 @@ impl Group {
             reply,
             registered,
             mutations,
+            by,
+            keep,
         });
     }
 

@@ -15,9 +15,9 @@ mod take;
 use std::sync::Arc;
 use std::time::Duration;
 
-use beatrix_core::catalog::{Catalog, Command, GuardEvent, Standing};
+use beatrix_core::catalog::{Catalog, Command, GuardEvent, Keep, Proposed, Standing};
 use beatrix_core::liveness::LivenessClock;
-use beatrix_core::model::{Mono, ServiceKey};
+use beatrix_core::model::{Mono, Origin, ServiceKey};
 use parking_lot::Mutex;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -48,6 +48,7 @@ pub(super) enum Request {
     /// To carry out a command.
     Write {
         command: Box<Command>,
+        by: Origin,
         reply: oneshot::Sender<Answer>,
     },
     /// To look at a silent instance that has beaten.
@@ -88,6 +89,7 @@ impl<J: Journal> Owner<J> {
             let wake = self.expire().await;
             if stopping && requests.is_empty() {
                 self.schedule();
+                self.journal.close().await;
                 return;
             }
             if !requests.is_empty() {
@@ -168,7 +170,11 @@ impl<J: Journal> Owner<J> {
         }
         if !mutations.is_empty() {
             let count = mutations.len();
-            if let Err(error) = self.commit(mutations).await {
+            let proposed = mutations.into_iter().map(|mutation| Proposed {
+                mutation,
+                by: Origin::REGISTRY,
+            });
+            if let Err(error) = self.commit(proposed.collect(), Keep::Behind).await {
                 tracing::error!(%error, count, "what is due cannot be committed; it will be tried again");
             }
         }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use beatrix_core::catalog::{Committed, Mutation};
+use beatrix_core::catalog::{Committed, Keep, Proposed};
 use beatrix_core::model::Wall;
 use beatrix_engine::Registry;
-use beatrix_engine::journal::{Journal, JournalError, Memory, Restored};
+use beatrix_engine::journal::{Journal, JournalError, Known, Memory, Restored, Sink};
 use parking_lot::Mutex;
 
 use super::{EPOCH, fixed, ms, nth, settle, start, try_register, unguarded};
@@ -62,13 +62,20 @@ pub(crate) struct Scripted {
 }
 
 impl Journal for Scripted {
-    async fn restore(&mut self) -> Result<Restored, JournalError> {
-        let mut restored = self.memory.restore().await?;
-        restored.committed = self.script.committed();
+    async fn restore(&mut self, into: Sink<'_>) -> Result<Restored, JournalError> {
+        let mut restored = self.memory.restore(into).await?;
+        let committed = self.script.committed();
+        restored.revision = committed.last().map_or(restored.revision, |last| last.revision);
+        into(committed.into_iter().map(Known::Committed).collect());
         Ok(restored)
     }
 
-    async fn commit(&mut self, group: Vec<Mutation>, at: Wall) -> Result<Vec<Committed>, JournalError> {
+    async fn commit(
+        &mut self,
+        group: Vec<Proposed>,
+        at: Wall,
+        keep: Keep,
+    ) -> Result<Vec<Committed>, JournalError> {
         let takes = self.script.0.lock().takes;
         if !takes.is_zero() {
             tokio::time::sleep(takes).await;
@@ -81,7 +88,7 @@ impl Journal for Scripted {
         if fails {
             return Err(JournalError("the disk is full".into()));
         }
-        let committed = self.memory.commit(group, at).await?;
+        let committed = self.memory.commit(group, at, keep).await?;
         self.script.0.lock().committed.extend(committed.iter().cloned());
         Ok(committed)
     }

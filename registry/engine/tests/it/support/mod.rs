@@ -177,7 +177,7 @@ pub(crate) fn member(registry: &Registry, service: &str, address: &str) -> Optio
 pub(crate) fn health(registry: &Registry, service: &str, address: &str) -> &'static str {
     match member(registry, service, address) {
         None => "gone",
-        Some(member) if member.state.suspect => "suspect",
+        Some(member) if member.state.suspect() => "suspect",
         Some(member) if member.healthy() => "healthy",
         Some(_) => "unhealthy",
     }

@@ -6,7 +6,7 @@ use crate::catalog::testing::World;
 use crate::catalog::tests::deltas::{Contents, caught_up, contents};
 use crate::catalog::{GuardEvent, Mutation};
 use crate::liveness::GuardConfig;
-use crate::model::{Health, Reason, Revision, ServiceKey};
+use crate::model::{Health, Marks, Reason, Revision, ServiceKey};
 
 /// Every change has one revision, revisions strictly grow, a view shows one state.
 pub(super) fn invariant_1_each_change_has_one_revision(machine: &Machine) {
@@ -74,12 +74,12 @@ pub(super) fn invariants_3_and_6_nothing_is_early(machine: &Machine, mutations: 
             }
             Mutation::Measured {
                 reason: Reason::Guarded,
-                suspect,
+                marks,
                 health,
                 ..
             } => {
                 assert!(
-                    held && *suspect && *health == Health::Healthy,
+                    held && marks.has(Marks::SUSPECT) && *health == Health::Healthy,
                     "{mutation:?} without a guard"
                 );
                 assert!(
@@ -153,7 +153,7 @@ pub(super) fn invariant_4_views_show_what_was_measured(machine: &Machine) {
                 Stand::Suspect => (Health::Healthy, true),
             };
             assert_eq!(
-                (member.state.health, member.state.suspect),
+                (member.state.health, member.state.suspect()),
                 expected,
                 "{member:?}"
             );

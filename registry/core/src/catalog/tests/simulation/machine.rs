@@ -13,7 +13,7 @@ use crate::catalog::testing::{World, beat_with, endpoint, key, of_run};
 use crate::catalog::tests::deltas::Contents;
 use crate::catalog::{CatalogConfig, Command, Mutation};
 use crate::liveness::{Beat, GuardConfig, LivenessClock};
-use crate::model::{Health, Lease, Mono, Reason, Revision};
+use crate::model::{Health, Lease, Marks, Mono, Reason, Revision};
 
 pub(super) const MS: u64 = 1_000;
 pub(super) const SECOND: u64 = 1_000 * MS;
@@ -213,7 +213,7 @@ impl Machine {
                     reason: Reason::Silent,
                     ..
                 } => self.seen.flips += 1,
-                Mutation::Measured { suspect: true, .. } => self.seen.suspects += 1,
+                Mutation::Measured { marks, .. } if marks.has(Marks::SUSPECT) => self.seen.suspects += 1,
                 Mutation::Removed { .. } => self.seen.expiries += 1,
                 _ => {}
             }

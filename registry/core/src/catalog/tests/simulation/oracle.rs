@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{GuardEvent, Mutation};
-use crate::model::{Endpoint, Health, Liveness, Reason, ServiceKey, Timings};
+use crate::model::{Endpoint, Health, Liveness, Marks, Reason, ServiceKey, Timings};
 
 pub(super) const TICK: u64 = 5_000;
 
@@ -220,12 +220,12 @@ impl Oracle {
             }
             Mutation::Measured {
                 health,
-                suspect,
+                marks,
                 reason,
                 ..
             } => {
                 let known = self.known.get_mut(&name).expect("only what is there is measured");
-                match (reason, suspect) {
+                match (reason, marks.has(Marks::SUSPECT)) {
                     (Reason::Silent, _) => {
                         if known.stand == Stand::Live {
                             self.fell.push((now, name));
