@@ -338,13 +338,14 @@ impl Catalog {
             .map(|member| Mutation::Measured {
                 service: service.key().clone(),
                 endpoint: member.endpoint.clone(),
-                // What silence alone said is taken back; what the instance said itself is not.
-                health: if member.record.unwell() {
+                // What silence alone said is taken back; what the instance said itself is not, nor that it has yet to
+                // be well for a while.
+                health: if member.record.unwell() || self.flaps.is_down(member.slot) {
                     Health::Unhealthy
                 } else {
                     Health::Healthy
                 },
-                marks: Marks::SUSPECT,
+                marks: self.flap_mark(member.slot, now).with(Marks::SUSPECT, true),
                 reason: Reason::Guarded,
             })
             .collect()

@@ -22,6 +22,7 @@ mod decide;
 mod declaring;
 mod directory;
 mod due;
+mod flapping;
 mod guarding;
 mod keep;
 mod layering;
@@ -44,7 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::changes::{ChangeLog, Missed};
-use crate::liveness::{Beats, Guard, GuardConfig, Wheel};
+use crate::liveness::{Beats, FlapConfig, Flaps, Guard, GuardConfig, Wheel};
 use crate::model::{
     Endpoint, Epoch, Lease, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Timings, Version,
 };
@@ -84,6 +85,8 @@ pub struct CatalogConfig {
     pub layer_kept: Duration,
     /// The mass-expiry guard.
     pub guard: GuardConfig,
+    /// How health that changes too often is damped.
+    pub flap: FlapConfig,
 }
 
 impl Default for CatalogConfig {
@@ -96,6 +99,7 @@ impl Default for CatalogConfig {
             empty_service_kept: Duration::from_secs(600),
             layer_kept: Duration::from_secs(600),
             guard: GuardConfig::default(),
+            flap: FlapConfig::default(),
         }
     }
 }
@@ -147,6 +151,10 @@ pub struct Catalog {
     expires: bool,
     expires_since: Mono,
     slots: Slots,
+    /// Who flips between healthy and unhealthy over and over.
+    flaps: Flaps,
+    /// When this catalog came into being: what is applied at that very moment is what a journal kept.
+    opened: Mono,
     healthy: usize,
     wheel: Wheel,
     /// Who was found due and judged, and waits to be decided.
@@ -195,6 +203,8 @@ impl Catalog {
             expires: true,
             expires_since: now,
             slots: Slots::default(),
+            flaps: Flaps::default(),
+            opened: now,
             healthy: 0,
             wheel: Wheel::new(now),
             judged: VecDeque::new(),

@@ -5,6 +5,7 @@ mod beats;
 mod declared;
 mod deltas;
 mod directory;
+mod flapping;
 mod guard;
 mod guard_end;
 mod guard_forced;
