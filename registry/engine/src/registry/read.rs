@@ -87,6 +87,8 @@ pub struct GuardState {
     pub suspects: u32,
     /// How often guards came to what, since the start.
     pub counts: GuardCounts,
+    /// How many of those turns are kept.
+    pub events_held: usize,
 }
 
 /// How many services a [`GuardState`] names.
@@ -240,6 +242,7 @@ impl Registry {
                 services_holding: catalog.services_guarded(),
                 suspects: catalog.suspects(),
                 counts: noticed.counts(),
+                events_held: noticed.guards_held(),
             },
         }
     }
