@@ -21,7 +21,8 @@ pub mod watch;
 
 pub use beat::{BeatRequest, BeatResponse, DeclaredStatus, StatusReport};
 pub use history::{
-    ChangeKind, EventsPage, GuardEnded, GuardStatus, LimitUse, MembershipEvent, RegistryStatus,
+    ChangeKind, EventsPage, GuardChange, GuardEnded, GuardEvent, GuardScope, GuardStatus, LimitUse,
+    MembershipEvent, RegistryStatus, StallStatus,
 };
 pub use instance::{
     DrainRequest, DrainResponse, Health, Instance, ListedLayer, Liveness, OperatorLayer, OperatorLayers,

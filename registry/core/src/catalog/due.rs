@@ -5,7 +5,7 @@ use crate::model::{Health, Marks, Mono, Reason};
 use super::Catalog;
 use super::command::Mutation;
 use super::decide::Decision;
-use super::guarding::GuardEvent;
+use super::guarding::GuardTurn;
 use super::slots::{Maybe, Phase};
 
 /// How soon an instance is looked at again that could not be judged for good: because the guard holds, or because
@@ -38,6 +38,8 @@ impl Catalog {
         }
         [
             self.wheel.next_deadline(),
+            self.forced_next,
+            self.flaps.next(),
             kept(emptied, self.config.empty_service_kept),
             kept(layers, self.config.layer_kept),
         ]
@@ -52,7 +54,7 @@ impl Catalog {
     /// because it could not be committed, comes up again within a second. Of very many who are due together only the
     /// first [`DUE_MAX`] are returned, and [`Catalog::next_deadline`] has passed already: so neither readers nor
     /// writers wait for all of them, and their memory is used again.
-    pub fn due(&mut self, now: Mono) -> (Vec<Mutation>, Vec<GuardEvent>) {
+    pub fn due(&mut self, now: Mono) -> (Vec<Mutation>, Vec<GuardTurn>) {
         let (mut fell, mut dead) = (Vec::new(), Vec::new());
         let mut mutations = Vec::new();
         while let Some((tick, slots)) = self.wheel.take_due(now) {
@@ -77,6 +79,7 @@ impl Catalog {
                 mutations.extend(self.judged(number, now));
             }
         }
+        self.end_flaps(now, &mut mutations);
         self.drop_layers(now, &mut mutations);
         self.drop_services(now, &mut mutations);
         (mutations, events)
@@ -158,7 +161,7 @@ impl Catalog {
                 service: service.key().clone(),
                 endpoint: slot.endpoint.clone(),
                 health: member.state.health,
-                marks: Marks::SUSPECT,
+                marks: self.flap_mark(number, now).with(Marks::SUSPECT, true),
                 reason: Reason::Guarded,
             });
         }
@@ -171,7 +174,7 @@ impl Catalog {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
             health: Health::Unhealthy,
-            marks: Marks::NONE,
+            marks: self.mark_if_flipped(number, now),
             reason: Reason::Silent,
         })
     }

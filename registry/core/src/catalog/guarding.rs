@@ -1,35 +1,66 @@
 //! The mass-expiry guards at work: one for each service and one for the registry.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crate::liveness::Verdict;
+use crate::liveness::{FORCE_MAX, GuardReading, Verdict};
 use crate::model::{Health, Marks, Mono, Reason, ServiceKey};
 
 use super::Catalog;
-use super::command::Mutation;
+use super::command::{Mutation, Refusal};
 use super::decide::Decision;
 use super::service::Service;
 use super::slots::{Maybe, Phase};
 
-/// What the guard came to in one turn.
+/// What the guard of a service, or (`None`) of the whole registry came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GuardEvent {
-    /// It began to hold, in a service or (`None`) in the whole registry.
+    /// It began to hold.
     Holds(Option<ServiceKey>),
+    /// It holds because an operator said so.
+    Forced(Option<ServiceKey>),
     /// It ended.
     Ended(Option<ServiceKey>),
+}
+
+/// Who had a guard hold or end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuardBy {
+    /// How many are silent, and how many there are.
+    Shares,
+    /// Its time was over.
+    Time,
+    /// An operator.
+    Operator,
+}
+
+/// What a guard came to, with what it then knew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuardTurn {
+    /// What it came to.
+    pub event: GuardEvent,
+    /// By whom.
+    pub by: GuardBy,
+    /// As it stood then: an ended one as it stood before its end.
+    pub reading: GuardReading,
+}
+
+impl GuardEvent {
+    /// Whose guard it is; `None` for the registry's.
+    #[must_use]
+    pub fn scope(&self) -> Option<&ServiceKey> {
+        match self {
+            Self::Holds(scope) | Self::Forced(scope) | Self::Ended(scope) => scope.as_ref(),
+        }
+    }
 }
 
 impl Catalog {
     /// Counts all who fell silent in this turn, then judges: so that of those who fall together none is flipped
     /// before the guard has seen them all.
-    pub(super) fn judge(
-        &mut self,
-        fell: &[u32],
-        now: Mono,
-        mutations: &mut Vec<Mutation>,
-    ) -> Vec<GuardEvent> {
-        if !self.config.guard.enabled {
+    pub(super) fn judge(&mut self, fell: &[u32], now: Mono, mutations: &mut Vec<Mutation>) -> Vec<GuardTurn> {
+        // Where guards do not act by themselves one may yet hold by an operator's hand.
+        if !self.config.guard.enabled && self.holding.is_empty() && !self.guard.holding() {
             return Vec::new();
         }
         let part = self.config.guard.part(now);
@@ -54,41 +85,41 @@ impl Catalog {
                 scopes.insert(index);
             }
         }
-        let mut events = Vec::new();
+        let mut turns = Vec::new();
         for index in scopes {
             let Some(service) = self.services[index as usize].as_mut() else {
                 self.holding.remove(&index);
                 continue;
             };
             let population = service.beating;
+            let before = service.guard().read(population, now, &self.config.guard);
             let verdict = service.guard().judge(population, now, &self.config.guard);
+            let reading = service.guard().read(population, now, &self.config.guard);
             let key = service.key().clone();
             match verdict {
                 Verdict::Open | Verdict::Holds => {}
                 Verdict::Trips => {
                     self.holding.insert(index);
                     mutations.extend(self.protect(index, now));
-                    events.push(GuardEvent::Holds(Some(key)));
+                    turns.push(GuardTurn::trips(Some(key), reading));
                 }
                 Verdict::Ends => {
                     self.holding.remove(&index);
                     if !self.guard.holding() {
                         self.let_go(index, now);
                     }
-                    events.push(GuardEvent::Ended(Some(key)));
+                    turns.push(GuardTurn::ends(Some(key), before, now));
                 }
             }
         }
         if !fell.is_empty() || self.guard.holding() {
+            let before = self.guard.read(self.beating, now, &self.config.guard);
             match self.guard.judge(self.beating, now, &self.config.guard) {
                 Verdict::Open | Verdict::Holds => {}
                 Verdict::Trips => {
-                    for index in self.service_indexes() {
-                        if !self.holding.contains(&index) {
-                            mutations.extend(self.protect(index, now));
-                        }
-                    }
-                    events.push(GuardEvent::Holds(None));
+                    mutations.extend(self.protect_all(now));
+                    let reading = self.guard.read(self.beating, now, &self.config.guard);
+                    turns.push(GuardTurn::trips(None, reading));
                 }
                 Verdict::Ends => {
                     for index in self.service_indexes() {
@@ -96,15 +127,67 @@ impl Catalog {
                             self.let_go(index, now);
                         }
                     }
-                    events.push(GuardEvent::Ended(None));
+                    turns.push(GuardTurn::ends(None, before, now));
                 }
             }
         }
-        events
+        self.forced_next = self.first_forced_end();
+        turns
     }
 
-    /// Ends the guard by an operator's hand, in one service or (`None`) everywhere. Returns whether it held.
-    pub fn end_guard(&mut self, service: Option<&ServiceKey>, now: Mono) -> bool {
+    /// Has the guard hold by an operator's hand, in one service or (`None`) in the whole registry, for so long or
+    /// [`FORCE_MAX`], whichever is less. Returns what is to be committed: those who were flipped within the window
+    /// before are protected as well.
+    ///
+    /// # Errors
+    /// If there is no such service.
+    pub fn force_guard(
+        &mut self,
+        service: Option<&ServiceKey>,
+        lasts: Duration,
+        now: Mono,
+    ) -> Result<(Vec<Mutation>, GuardTurn), Refusal> {
+        let until = now.after(lasts.min(FORCE_MAX));
+        let config = &self.config.guard;
+        let (mutations, reading) = match service {
+            Some(key) => {
+                let (index, _) = self
+                    .service(key.borrowed())
+                    .ok_or_else(|| Refusal::ServiceNotFound(key.clone()))?;
+                let Some(service) = self.services[index as usize].as_mut() else {
+                    return Err(Refusal::ServiceNotFound(key.clone()));
+                };
+                let population = service.beating;
+                service.guard().force(until, now);
+                let reading = service.guard().read(population, now, config);
+                self.holding.insert(index);
+                (self.protect(index, now), reading)
+            }
+            None => {
+                self.guard.force(until, now);
+                let reading = self.guard.read(self.beating, now, config);
+                (self.protect_all(now), reading)
+            }
+        };
+        self.forced_next = Some(self.forced_next.map_or(until, |next| next.min(until)));
+        let turn = GuardTurn {
+            event: GuardEvent::Forced(service.cloned()),
+            by: GuardBy::Operator,
+            reading,
+        };
+        Ok((mutations, turn))
+    }
+
+    /// Ends the guard by an operator's hand, in one service or (`None`) everywhere. Returns those that held.
+    pub fn end_guard(&mut self, service: Option<&ServiceKey>, now: Mono) -> Vec<GuardTurn> {
+        let mut turns = Vec::new();
+        let mut ended = |scope: Option<ServiceKey>, reading: GuardReading| {
+            turns.push(GuardTurn {
+                event: GuardEvent::Ended(scope),
+                by: GuardBy::Operator,
+                reading,
+            });
+        };
         let indexes: Vec<u32> = match service {
             Some(key) => self
                 .service(key.borrowed())
@@ -113,23 +196,63 @@ impl Catalog {
                 .collect(),
             None => self.service_indexes(),
         };
+        let reading = self.guard.read(self.beating, now, &self.config.guard);
         let everywhere = service.is_none() && self.guard.release(now, &self.config.guard);
-        let mut held = everywhere;
+        if everywhere {
+            ended(None, reading);
+        }
         for index in indexes {
             let Some(service) = self.services[index as usize].as_mut() else {
                 continue;
             };
-            let here = service
-                .guard
-                .as_mut()
-                .is_some_and(|guard| guard.release(now, &self.config.guard));
-            held |= here;
+            let (key, population) = (service.key().clone(), service.beating);
+            let held = service.guard.as_mut().and_then(|guard| {
+                let reading = guard.read(population, now, &self.config.guard);
+                guard.release(now, &self.config.guard).then_some(reading)
+            });
             self.holding.remove(&index);
-            if (here || everywhere) && !self.guard.holding() {
+            if (held.is_some() || everywhere) && !self.guard.holding() {
                 self.let_go(index, now);
             }
+            if let Some(reading) = held {
+                ended(Some(key), reading);
+            }
         }
-        held
+        self.forced_next = self.first_forced_end();
+        turns
+    }
+
+    /// When the first forced guard ends. Looks at all that hold.
+    fn first_forced_end(&self) -> Option<Mono> {
+        let services = self.holding.iter().filter_map(|index| {
+            let service = self.services[*index as usize].as_ref()?;
+            service.guard.as_deref()?.forced_until()
+        });
+        services.chain(self.guard.forced_until()).min()
+    }
+
+    /// The registry's guard.
+    #[must_use]
+    pub fn registry_guard(&self, now: Mono) -> GuardReading {
+        self.guard.read(self.beating, now, &self.config.guard)
+    }
+
+    /// The guards that hold in a service, in no order that means anything.
+    pub fn service_guards(&self, now: Mono) -> impl Iterator<Item = (&ServiceKey, GuardReading)> {
+        self.holding.iter().filter_map(move |index| {
+            let service = self.services[*index as usize].as_ref()?;
+            let guard = service.guard.as_deref()?;
+            Some((
+                service.key(),
+                guard.read(service.beating, now, &self.config.guard),
+            ))
+        })
+    }
+
+    /// In how many services a guard of their own holds.
+    #[must_use]
+    pub fn services_guarded(&self) -> usize {
+        self.holding.len()
     }
 
     /// The services in which a guard of their own holds, and whether the registry's does.
@@ -215,15 +338,25 @@ impl Catalog {
             .map(|member| Mutation::Measured {
                 service: service.key().clone(),
                 endpoint: member.endpoint.clone(),
-                // What silence alone said is taken back; what the instance said itself is not.
-                health: if member.record.unwell() {
+                // What silence alone said is taken back; what the instance said itself is not, nor that it has yet to
+                // be well for a while.
+                health: if member.record.unwell() || self.flaps.is_down(member.slot) {
                     Health::Unhealthy
                 } else {
                     Health::Healthy
                 },
-                marks: Marks::SUSPECT,
+                marks: self.flap_mark(member.slot, now).with(Marks::SUSPECT, true),
                 reason: Reason::Guarded,
             })
+            .collect()
+    }
+
+    /// The same in all services in which no guard of their own holds already.
+    fn protect_all(&self, now: Mono) -> Vec<Mutation> {
+        let services = self.service_indexes().into_iter();
+        services
+            .filter(|index| !self.holding.contains(index))
+            .flat_map(|index| self.protect(index, now))
             .collect()
     }
 
@@ -243,6 +376,25 @@ impl Catalog {
             slot.restarted = now;
             self.cell(number).restart(now);
             self.arm(number);
+        }
+    }
+}
+
+impl GuardTurn {
+    fn trips(scope: Option<ServiceKey>, reading: GuardReading) -> Self {
+        Self {
+            event: GuardEvent::Holds(scope),
+            by: GuardBy::Shares,
+            reading,
+        }
+    }
+
+    fn ends(scope: Option<ServiceKey>, reading: GuardReading, now: Mono) -> Self {
+        let over = reading.until.is_some_and(|until| until <= now);
+        Self {
+            event: GuardEvent::Ended(scope),
+            by: if over { GuardBy::Time } else { GuardBy::Shares },
+            reading,
         }
     }
 }

@@ -22,6 +22,7 @@ mod decide;
 mod declaring;
 mod directory;
 mod due;
+mod flapping;
 mod guarding;
 mod keep;
 mod layering;
@@ -44,7 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::changes::{ChangeLog, Missed};
-use crate::liveness::{Beats, Guard, GuardConfig, Wheel};
+use crate::liveness::{Beats, FlapConfig, Flaps, Guard, GuardConfig, Wheel};
 use crate::model::{
     Endpoint, Epoch, Lease, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Timings, Version,
 };
@@ -53,7 +54,7 @@ pub use command::{Command, Committed, Mutation, Proposed, Refusal, Subject};
 pub use decide::Decision;
 pub use directory::{DirectoryPage, DirectoryQuery, DirectoryWalk, Summary};
 pub use due::DUE_MAX;
-pub use guarding::GuardEvent;
+pub use guarding::{GuardBy, GuardEvent, GuardTurn};
 pub use keep::Keep;
 pub use layering::{LAYERS_PER_SERVICE_MAX, LayerInfo};
 pub use namespaces::{NAMESPACES_MAX, NamespaceSummary};
@@ -84,6 +85,8 @@ pub struct CatalogConfig {
     pub layer_kept: Duration,
     /// The mass-expiry guard.
     pub guard: GuardConfig,
+    /// How health that changes too often is damped.
+    pub flap: FlapConfig,
 }
 
 impl Default for CatalogConfig {
@@ -96,6 +99,7 @@ impl Default for CatalogConfig {
             empty_service_kept: Duration::from_secs(600),
             layer_kept: Duration::from_secs(600),
             guard: GuardConfig::default(),
+            flap: FlapConfig::default(),
         }
     }
 }
@@ -147,6 +151,10 @@ pub struct Catalog {
     expires: bool,
     expires_since: Mono,
     slots: Slots,
+    /// Who flips between healthy and unhealthy over and over.
+    flaps: Flaps,
+    /// When this catalog came into being: what is applied at that very moment is what a journal kept.
+    opened: Mono,
     healthy: usize,
     wheel: Wheel,
     /// Who was found due and judged, and waits to be decided.
@@ -159,6 +167,8 @@ pub struct Catalog {
     suspects: u32,
     /// Services whose own guard holds.
     holding: BTreeSet<u32>,
+    /// When the first guard ends that an operator forced: with all well nothing else need be due then.
+    forced_next: Option<Mono>,
     sessions: BTreeMap<SessionId, BTreeSet<u32>>,
     log: ChangeLog,
     /// Services that became empty, oldest first; each is looked at once after `empty_service_kept`.
@@ -193,6 +203,8 @@ impl Catalog {
             expires: true,
             expires_since: now,
             slots: Slots::default(),
+            flaps: Flaps::default(),
+            opened: now,
             healthy: 0,
             wheel: Wheel::new(now),
             judged: VecDeque::new(),
@@ -200,6 +212,7 @@ impl Catalog {
             beating: 0,
             suspects: 0,
             holding: BTreeSet::new(),
+            forced_next: None,
             sessions: BTreeMap::new(),
             log,
             emptied: BTreeSet::new(),

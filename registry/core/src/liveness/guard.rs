@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use crate::model::Mono;
 
+/// How long an operator may force the guard to hold at most: longer is forgotten by whoever forced it.
+pub const FORCE_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// Parts of a window: how finely silences are forgotten.
 const PARTS: u64 = 16;
 
@@ -71,6 +74,23 @@ pub enum Verdict {
     Ends,
 }
 
+/// A guard as it stands, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GuardReading {
+    /// Since when it holds.
+    pub since: Option<Mono>,
+    /// When it ends at the latest.
+    pub until: Option<Mono>,
+    /// Whether an operator forced it.
+    pub forced: bool,
+    /// How many instances it protects.
+    pub suspects: u32,
+    /// How many instances of the scope live by beats, with those who were removed within the window.
+    pub population: u32,
+    /// How many of them fell silent within the window.
+    pub silent: u32,
+}
+
 /// The guard of one scope.
 #[derive(Debug, Clone, Default)]
 pub struct Guard {
@@ -86,6 +106,8 @@ pub struct Guard {
     /// How many instances of the scope it protects.
     suspects: u32,
     holding_since: Option<Mono>,
+    /// Until when it holds because an operator said so.
+    forced_until: Option<Mono>,
     rest_until: Option<Mono>,
 }
 
@@ -161,6 +183,13 @@ impl Guard {
         let lost: u32 = self.lost.iter().sum();
         let population = population + lost;
         if let Some(since) = self.holding_since {
+            if let Some(until) = self.forced_until {
+                if now < until {
+                    return Verdict::Holds;
+                }
+                self.release(now, config);
+                return Verdict::Ends;
+            }
             if now.since(since) >= config.hold_max || !config.enabled {
                 self.release(now, config);
                 return Verdict::Ends;
@@ -186,9 +215,18 @@ impl Guard {
         Verdict::Trips
     }
 
+    /// Has it hold until then, whatever the shares, and whether or not guards act by themselves at all. One that holds
+    /// already goes on, and ends then.
+    pub fn force(&mut self, until: Mono, now: Mono) {
+        self.holding_since.get_or_insert(now);
+        self.forced_until = Some(until);
+        self.rest_until = None;
+    }
+
     /// Ends it by hand. Returns whether it held; one that did not goes on watching and does not rest.
     pub fn release(&mut self, now: Mono, config: &GuardConfig) -> bool {
         let held = self.holding_since.take().is_some();
+        self.forced_until = None;
         if held {
             self.rest_until = Some(now.after(config.rest));
             self.silences = [0; PARTS as usize];
@@ -217,6 +255,32 @@ impl Guard {
     #[must_use]
     pub fn holding(&self) -> bool {
         self.holding_since.is_some()
+    }
+
+    /// Until when an operator has it hold.
+    #[must_use]
+    pub fn forced_until(&self) -> Option<Mono> {
+        self.forced_until
+    }
+
+    /// How it stands in a scope of `population` instances that beat.
+    #[must_use]
+    pub fn read(&self, population: u32, now: Mono, config: &GuardConfig) -> GuardReading {
+        let earliest = (config.part(now) + 1).saturating_sub(PARTS);
+        let within = |counts: &[u32; PARTS as usize]| -> u32 {
+            let parts = self.newest.saturating_sub(PARTS - 1).max(earliest)..=self.newest;
+            parts.map(|part| counts[(part % PARTS) as usize]).sum()
+        };
+        GuardReading {
+            since: self.holding_since,
+            until: self
+                .holding_since
+                .map(|since| self.forced_until.unwrap_or_else(|| since.after(config.hold_max))),
+            forced: self.forced_until.is_some(),
+            suspects: self.suspects,
+            population: population + within(&self.lost),
+            silent: within(&self.silences),
+        }
     }
 
     /// How many instances it protects.
@@ -320,6 +384,51 @@ mod tests {
         assert_eq!(guard.judge(100, at_s(600), &config), Verdict::Ends);
         (0..100).for_each(|_| guard.silent(config.part(at_s(615))));
         assert_eq!(guard.judge(100, at_s(615), &config), Verdict::Open);
+    }
+
+    #[test]
+    fn a_forced_one_holds_whatever_the_shares_until_its_time_and_not_longer() {
+        let config = GuardConfig {
+            enabled: false,
+            ..GuardConfig::default()
+        };
+        let mut guard = Guard::default();
+        guard.force(at_s(100), at_s(10));
+        // All are well, nobody is there, guards are off, and the maximum of one that trips is long over.
+        assert_eq!(guard.judge(0, at_s(10), &config), Verdict::Holds);
+        assert_eq!(guard.judge(1, at_s(99), &config), Verdict::Holds);
+        let reading = guard.read(1, at_s(99), &config);
+        assert_eq!((reading.since, reading.until), (Some(at_s(10)), Some(at_s(100))));
+        assert!(reading.forced);
+        assert_eq!(guard.judge(1, at_s(100), &config), Verdict::Ends);
+        assert_eq!(guard.judge(1, at_s(100), &config), Verdict::Open);
+    }
+
+    #[test]
+    fn one_that_holds_and_is_forced_goes_on_to_the_new_end() {
+        let config = GuardConfig::default();
+        let mut guard = holding(&config);
+        guard.force(at_s(700), at_s(500));
+        (0..100).for_each(|_| guard.count_suspect(false));
+        assert_eq!(
+            guard.judge(100, at_s(600), &config),
+            Verdict::Holds,
+            "all are back"
+        );
+        assert_eq!(guard.read(100, at_s(600), &config).since, Some(at_s(0)));
+        assert_eq!(guard.judge(100, at_s(700), &config), Verdict::Ends);
+    }
+
+    #[test]
+    fn what_it_reads_out_forgets_what_the_window_forgets() {
+        let config = GuardConfig::default();
+        let mut guard = Guard::default();
+        (0..3).for_each(|_| guard.silent(config.part(at_s(100))));
+        guard.lost(config.part(at_s(100)));
+        let reading = guard.read(9, at_s(110), &config);
+        assert_eq!((reading.silent, reading.population), (3, 10));
+        let reading = guard.read(9, at_s(116), &config);
+        assert_eq!((reading.silent, reading.population), (0, 9));
     }
 
     #[test]

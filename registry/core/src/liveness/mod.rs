@@ -5,9 +5,11 @@
 //! So a beat is never a write, and nothing ever scans all instances.
 //!
 //! [`Guard`] holds back expiries that are too many at once; [`LivenessClock`] takes out of time what the process
-//! itself slept through; [`observe`] counts probe results.
+//! itself slept through; [`observe`] counts probe results; [`Flaps`] keeps from calling healthy at once what falls over
+//! and over.
 
 mod beats;
+mod flap;
 mod guard;
 mod index;
 mod probe;
@@ -16,7 +18,8 @@ mod wheel;
 
 pub(crate) use beats::Cell;
 pub use beats::{Beat, Beats};
-pub use guard::{Guard, GuardConfig, Verdict};
+pub use flap::{FlapConfig, FlapReading, Flaps};
+pub use guard::{FORCE_MAX, Guard, GuardConfig, GuardReading, Verdict};
 pub use probe::{Streak, observe};
 pub use stall::{LivenessClock, STALL_MIN};
 pub use wheel::{TICK, Wheel};

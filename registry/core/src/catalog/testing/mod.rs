@@ -141,6 +141,14 @@ impl World {
         Self::new(config)
     }
 
+    /// Neither guard nor damping: health is what was measured last.
+    pub(crate) fn undamped() -> Self {
+        let mut config = CatalogConfig::default();
+        config.guard.enabled = false;
+        config.flap.enabled = false;
+        Self::new(config)
+    }
+
     pub(crate) fn fresh_lease(&mut self) -> Lease {
         self.next_lease += 1;
         lease(self.next_lease)
@@ -224,11 +232,18 @@ impl World {
 
     /// One turn of the driver.
     pub(crate) fn turn(&mut self) {
-        let (mutations, events) = self.catalog.due(self.now);
-        self.events.extend(events);
+        let (mutations, turns) = self.catalog.due(self.now);
+        self.events.extend(turns.into_iter().map(|turn| turn.event));
         if !self.journal_fails {
             self.commit(mutations);
         }
+    }
+
+    /// Has the guard hold by an operator's hand.
+    pub(crate) fn force_guard(&mut self, service: Option<&ServiceKey>, lasts: Duration) {
+        let (mutations, turn) = self.catalog.force_guard(service, lasts, self.now).unwrap();
+        self.events.push(turn.event);
+        self.commit(mutations);
     }
 
     pub(crate) fn advance_to_ms(&mut self, ms: u64) {

@@ -82,7 +82,7 @@ fn it_ends_after_ten_minutes_and_then_the_dead_really_go() {
 fn an_operator_ends_it_and_then_the_dead_really_go() {
     let (mut world, leases) = holding();
     let back = &leases[50..];
-    assert!(world.catalog.end_guard(None, world.now));
+    assert!(!world.catalog.end_guard(None, world.now).is_empty());
     assert!(!world.catalog.guarded().0);
     assert_eq!(world.catalog.guarded().1.count(), 0);
     world.beat_all(back);
@@ -104,9 +104,14 @@ fn an_operator_ends_it_in_one_service_and_not_in_others() {
         (world.count("s", "suspect"), world.count("t", "suspect")),
         (30, 30)
     );
-    assert!(world.catalog.end_guard(Some(&key("s")), world.now));
-    assert!(!world.catalog.end_guard(Some(&key("s")), world.now));
-    assert!(!world.catalog.end_guard(Some(&key("nobody")), world.now));
+    assert!(!world.catalog.end_guard(Some(&key("s")), world.now).is_empty());
+    assert!(world.catalog.end_guard(Some(&key("s")), world.now).is_empty());
+    assert!(
+        world
+            .catalog
+            .end_guard(Some(&key("nobody")), world.now)
+            .is_empty()
+    );
     world.advance_beating(seconds(31), &others);
     assert_eq!(
         (world.count("s", "suspect"), world.count("t", "suspect")),
@@ -121,8 +126,8 @@ fn to_end_one_that_does_not_hold_disarms_nothing_and_gives_nobody_more_time() {
     let leases = world.register_many("s", 100);
     world.advance_beating(seconds(20), &leases[5..]);
     assert_eq!(world.count("s", "unhealthy"), 5);
-    assert!(!world.catalog.end_guard(None, world.now));
-    assert!(!world.catalog.end_guard(Some(&key("s")), world.now));
+    assert!(world.catalog.end_guard(None, world.now).is_empty());
+    assert!(world.catalog.end_guard(Some(&key("s")), world.now).is_empty());
     world.advance_beating(seconds(10), &leases[5..]);
     assert_eq!(world.catalog.instances(), 95, "on time");
     world.advance(seconds(30));

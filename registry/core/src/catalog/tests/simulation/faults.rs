@@ -1,5 +1,7 @@
 //! What goes wrong in the simulation: crashes, cuts, stalls, restarts, goodbyes, operators.
 
+use std::time::Duration;
+
 use rand::RngExt;
 
 use super::invariants;
@@ -143,7 +145,10 @@ impl Machine {
 
     fn operate(&mut self, number: usize) {
         if self.rng.random_bool(0.5) {
-            let held = self.world.catalog.end_guard(None, self.world.now);
+            if self.rng.random_bool(0.3) {
+                return self.force_guard(number);
+            }
+            let held = !self.world.catalog.end_guard(None, self.world.now).is_empty();
             assert_eq!(held, self.oracle.everywhere || !self.oracle.holding.is_empty());
             if held {
                 self.oracle.ended_by_hand(self.world.now.0);
@@ -160,6 +165,24 @@ impl Machine {
             }),
             false => self.command(Command::ClearOperator { service, endpoint }),
         };
+    }
+
+    /// An operator has the guard hold, in the service of a client or everywhere.
+    fn force_guard(&mut self, number: usize) {
+        let (service, _) = self.name(number);
+        let scope = self.rng.random_bool(0.7).then_some(service);
+        let lasts = Duration::from_secs(self.rng.random_range(1..120));
+        let forced = self
+            .world
+            .catalog
+            .force_guard(scope.as_ref(), lasts, self.world.now);
+        // It may have no instances yet.
+        let Ok((mutations, turn)) = forced else { return };
+        self.seen.forced += 1;
+        self.oracle.guard(&turn.event, self.world.now.0);
+        self.oracle
+            .forced(scope, (self.world.now.0, lasts.as_micros() as u64));
+        self.commit(mutations);
     }
 
     /// Now and then a beat arrives between the decision and its commit. Of one that was held to be live it does not

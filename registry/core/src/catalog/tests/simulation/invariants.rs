@@ -194,6 +194,18 @@ pub(super) fn invariant_9_who_comes_back_catches_up(
     (caught_up.is_some(), newest)
 }
 
+/// A forced guard holds for its time and not longer, however many are well.
+pub(super) fn invariant_10_a_forced_guard_holds_for_its_time(machine: &Machine) {
+    let (now, oracle) = (machine.world.now.0, &machine.oracle);
+    for (scope, until) in &oracle.forced {
+        assert!(now < *until, "the forced guard of {scope:?} holds at {now}");
+        let holds = scope
+            .as_ref()
+            .map_or(oracle.everywhere, |scope| oracle.holding.contains(scope));
+        assert!(holds, "the forced guard of {scope:?} does not hold at {now}");
+    }
+}
+
 /// A guard holds only while those of its scope who are silent, and can fall, are above the threshold. To be looked at
 /// when it was judged and nothing that came of it is applied yet.
 pub(super) fn invariant_10_the_guard_holds_for_those_who_can_fall_only(
@@ -206,7 +218,8 @@ pub(super) fn invariant_10_the_guard_holds_for_those_who_can_fall_only(
     // Each is counted from when it was seen to fall; what came of it stands later, if at all.
     let recent = |at: u64| now <= at + window;
     let services = oracle.holding.iter().cloned().map(Some);
-    for scope in services.chain(oracle.everywhere.then_some(None)) {
+    let scopes = services.chain(oracle.everywhere.then_some(None));
+    for scope in scopes.filter(|scope| !oracle.forced.contains_key(scope)) {
         let counts = |service: &ServiceKey| match &scope {
             Some(scope) => scope == service,
             None => !oracle.off.contains(&Some(service.clone())),

@@ -12,7 +12,7 @@ use super::{Outcome, Seen, invariants};
 use crate::catalog::testing::{World, beat_with, endpoint, key, of_run};
 use crate::catalog::tests::deltas::Contents;
 use crate::catalog::{CatalogConfig, Command, Mutation};
-use crate::liveness::{Beat, GuardConfig, LivenessClock};
+use crate::liveness::{Beat, FlapConfig, GuardConfig, LivenessClock};
 use crate::model::{Health, Lease, Marks, Mono, Reason, Revision};
 
 pub(super) const MS: u64 = 1_000;
@@ -85,6 +85,11 @@ impl Machine {
         let config = CatalogConfig {
             change_log_max: rng.random_range(20..3_000),
             guard: guard.clone(),
+            // The oracle here does not know of it: that of `flapping` does.
+            flap: FlapConfig {
+                enabled: false,
+                ..FlapConfig::default()
+            },
             ..CatalogConfig::default()
         };
         let services: Vec<_> = (0..rng.random_range(1..6))
@@ -197,11 +202,13 @@ impl Machine {
         self.last_turn = self.mono;
         self.world.now = self.clock.look(Mono(self.mono)).0;
         let now = self.world.now;
-        let (mutations, events) = self.world.catalog.due(now);
+        let (mutations, turns) = self.world.catalog.due(now);
+        let events: Vec<_> = turns.into_iter().map(|turn| turn.event).collect();
         for event in &events {
             self.oracle.guard(event, now.0);
         }
         invariants::invariants_3_and_6_nothing_is_early(self, &mutations);
+        invariants::invariant_10_a_forced_guard_holds_for_its_time(self);
         invariants::invariant_10_the_guard_holds_for_those_who_can_fall_only(self, &events);
         let guarded = !events.is_empty();
         self.world.events.extend(events);
@@ -236,7 +243,7 @@ impl Machine {
         }
     }
 
-    fn commit(&mut self, mutations: Vec<Mutation>) {
+    pub(super) fn commit(&mut self, mutations: Vec<Mutation>) {
         let (now, awake) = (self.world.now.0, self.awake());
         for mutation in &mutations {
             self.oracle.applied(mutation, now, awake);

@@ -27,6 +27,7 @@ struct Seen {
     stalls: u64,
     restarts: u64,
     turned: u64,
+    forced: u64,
     resumed: u64,
     snapshots: u64,
 }
@@ -41,6 +42,7 @@ impl Seen {
         self.stalls += other.stalls;
         self.restarts += other.restarts;
         self.turned += other.turned;
+        self.forced += other.forced;
         self.resumed += other.resumed;
         self.snapshots += other.snapshots;
     }
@@ -106,7 +108,12 @@ fn the_invariants_hold_whatever_happens() {
             "{all:?}"
         );
         assert!(
-            all.suspects > 0 && all.turned > 0 && all.stalls > 0 && all.restarts > 0 && all.resumed > 0,
+            all.suspects > 0
+                && all.turned > 0
+                && all.forced > 0
+                && all.stalls > 0
+                && all.restarts > 0
+                && all.resumed > 0,
             "{all:?}"
         );
     }

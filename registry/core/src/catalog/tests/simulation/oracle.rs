@@ -47,6 +47,8 @@ pub(super) struct Oracle {
     pub(super) expired: Vec<(u64, ServiceKey)>,
     /// Where silence has no consequences; `None` is everywhere.
     pub(super) off: BTreeSet<Option<ServiceKey>>,
+    /// Until when an operator forced a guard; `None` is the registry's.
+    pub(super) forced: BTreeMap<Option<ServiceKey>, u64>,
     /// When each guard last ended; `None` is the registry's.
     pub(super) ended: BTreeMap<Option<ServiceKey>, u64>,
 }
@@ -107,10 +109,22 @@ impl Oracle {
         }
     }
 
+    /// An operator has a guard hold for so long from now.
+    pub(super) fn forced(&mut self, scope: Option<ServiceKey>, (now, lasts): (u64, u64)) {
+        self.forced.insert(scope, now + lasts);
+    }
+
     pub(super) fn guard(&mut self, event: &GuardEvent, now: u64) {
+        if let GuardEvent::Ended(scope) = event
+            && let Some(until) = self.forced.remove(scope)
+        {
+            assert!(until <= now, "the forced guard of {scope:?} ended before {until}");
+        }
         match event {
-            GuardEvent::Holds(Some(service)) => drop(self.holding.insert(service.clone())),
-            GuardEvent::Holds(None) => self.everywhere = true,
+            GuardEvent::Holds(Some(service)) | GuardEvent::Forced(Some(service)) => {
+                self.holding.insert(service.clone());
+            }
+            GuardEvent::Holds(None) | GuardEvent::Forced(None) => self.everywhere = true,
             GuardEvent::Ended(Some(service)) => {
                 self.holding.remove(service);
                 self.ended.insert(Some(service.clone()), now);
@@ -126,6 +140,7 @@ impl Oracle {
 
     /// An operator ended all guards.
     pub(super) fn ended_by_hand(&mut self, now: u64) {
+        self.forced.clear();
         for service in std::mem::take(&mut self.holding) {
             self.ended.insert(Some(service), now);
         }
@@ -158,6 +173,7 @@ impl Oracle {
 
     pub(super) fn restart(&mut self, now: u64, awake: u64) {
         self.holding.clear();
+        self.forced.clear();
         self.everywhere = false;
         self.fell.clear();
         self.lost.clear();
