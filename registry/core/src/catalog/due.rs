@@ -33,11 +33,13 @@ impl Catalog {
         let kept = |queue: Option<Mono>, kept| queue.map(|since| since.after(kept));
         let emptied = self.emptied.first().map(|(since, _)| *since);
         let layers = self.gone_layers.first().map(|(since, ..)| *since);
+        let ramps = self.ramps.first().map(|(at, _)| *at);
         if !self.judged.is_empty() {
             return Some(Mono(0));
         }
         [
             self.wheel.next_deadline(),
+            ramps,
             kept(emptied, self.config.empty_service_kept),
             kept(layers, self.config.layer_kept),
         ]
@@ -77,6 +79,7 @@ impl Catalog {
                 mutations.extend(self.judged(number, now));
             }
         }
+        self.step_ramps(now, &mut mutations);
         self.drop_layers(now, &mut mutations);
         self.drop_services(now, &mut mutations);
         (mutations, events)
