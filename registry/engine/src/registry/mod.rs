@@ -28,10 +28,11 @@ use crate::random::Random;
 
 pub use beat::BeatReport;
 pub use builder::RegistryBuilder;
-pub use drain::Drained;
+pub use drain::{DrainEnd, Drained, InFlight};
 pub use read::{EventsPage, EventsQuery, GuardState, Status};
 pub use write::{Registered, WriteError, Written};
 
+use drain::Drains;
 use owner::Request;
 
 /// The registry. A clone is the same registry.
@@ -57,6 +58,7 @@ struct Inner {
     catalog: Arc<Mutex<Catalog>>,
     hub: Arc<Hub>,
     owner: mpsc::Sender<Request>,
+    drains: Arc<Drains>,
     stop: CancellationToken,
     stopped: CancellationToken,
     tasks: TaskTracker,

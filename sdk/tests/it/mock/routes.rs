@@ -129,6 +129,8 @@ async fn drain(uri: Uri, body: Bytes) -> Response {
             acknowledged: vec![uri.path().to_owned(), request.deadline_ms.unwrap().to_string()],
             waiting: vec![],
             without_acks: 0,
+            in_flight: None,
+            ended: None,
         },
     )
 }

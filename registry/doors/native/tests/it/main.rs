@@ -7,7 +7,9 @@
 
 mod bad_input;
 mod door;
+mod drains;
 mod instances;
 mod services;
+mod slow_start;
 mod time;
 mod watch;
