@@ -95,7 +95,7 @@ impl Native {
         let request = BeatRequest {
             cluster_id: cluster_id.to_owned(),
             leases: leases.to_vec(),
-            statuses: Vec::new(),
+            ..BeatRequest::default()
         };
         self.call("POST", "/api/v1/beats", Some(&request)).await
     }

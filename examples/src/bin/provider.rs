@@ -15,6 +15,8 @@
 )]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -61,8 +63,12 @@ async fn main() -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     println!("listening on {address}");
     let name = format!("{}@{address}", flags.service);
+    let in_flight = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&in_flight);
     let answer = move || async move {
+        counted.fetch_add(1, Ordering::Relaxed);
         println!("answered {name}");
+        counted.fetch_sub(1, Ordering::Relaxed);
         name
     };
     let server = axum::serve(listener, Router::new().route("/", get(answer)));
@@ -81,16 +87,19 @@ async fn main() -> anyhow::Result<()> {
 
     stop.await;
     if flags.drain_ms > 0 {
+        let deadline = Duration::from_millis(flags.drain_ms);
+        let count = || in_flight.load(Ordering::Relaxed);
         let drained = registration
-            .drain(Duration::from_millis(flags.drain_ms))
+            .shut_down(deadline, count)
             .await
-            .context("drain")?;
+            .context("shut down")?;
         println!(
             "drained; took note: {:?}, did not: {:?}",
             drained.acknowledged, drained.waiting
         );
+    } else {
+        registration.deregister().await.context("deregister")?;
     }
-    registration.deregister().await.context("deregister")?;
     println!("deregistered");
     serving.abort();
     Ok(())

@@ -70,6 +70,7 @@ impl Batch {
                 .map(|m| m.lease.clone())
                 .collect(),
             statuses: self.members().filter_map(|m| m.status.clone()).collect(),
+            ..BeatRequest::default()
         }
     }
 

@@ -94,6 +94,13 @@ impl Book {
         })
     }
 
+    /// The cluster and the lease of an entry that is held and beats.
+    pub(super) fn lease(&self, id: EntryId) -> Option<(String, String)> {
+        let entry = self.entries.get(&id).filter(|entry| entry.phase == Phase::Held)?;
+        let lease = entry.lease.as_ref()?;
+        Some((lease.cluster_id.clone(), lease.id.clone()))
+    }
+
     pub(super) fn is_open(&self, id: EntryId) -> bool {
         self.entries
             .get(&id)

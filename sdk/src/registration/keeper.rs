@@ -130,6 +130,11 @@ impl Keeper {
         self.wake.notify_one();
     }
 
+    /// The cluster and the lease of a registration that the registry has and that beats.
+    pub(super) fn lease(&self, id: EntryId) -> Option<(String, String)> {
+        self.book.lock().lease(id)
+    }
+
     pub(super) fn transport(&self) -> &Transport {
         &self.transport
     }

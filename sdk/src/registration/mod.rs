@@ -2,6 +2,7 @@
 //!
 //! - [`ServiceInstance`]: what to register.
 //! - [`Registration`]: the handle whose life is the registration's.
+//! - `shutdown`: going without failing anybody's request.
 //! - `keeper`: the one task per client that beats for all registrations and registers again what the registry lost.
 //! - `book`: the state behind it, without I/O, of which `entry` is one registration; `batch`: the request made of it.
 
@@ -10,6 +11,7 @@ mod book;
 mod entry;
 mod instance;
 mod keeper;
+mod shutdown;
 
 use std::fmt;
 use std::sync::Arc;

@@ -186,13 +186,10 @@ impl View {
     }
 }
 
-/// The weight, or none where the wire carried nonsense.
+/// The weight to balance by, or none where the wire carried nonsense.
 fn weight(instance: &wire::Instance) -> f64 {
-    if instance.weight.is_finite() {
-        instance.weight.max(0.0)
-    } else {
-        0.0
-    }
+    let weight = instance.balancing_weight();
+    if weight.is_finite() { weight.max(0.0) } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -208,6 +205,7 @@ pub(crate) mod tests {
             port: port.parse().unwrap(),
             cluster: "DEFAULT".into(),
             weight: 1.0,
+            effective_weight: None,
             enabled: true,
             metadata: Default::default(),
             region: None,
@@ -223,6 +221,7 @@ pub(crate) mod tests {
             reported: false,
             draining: false,
             since_ms: 0,
+            serving_since_ms: None,
             revision: 1,
             operator: None,
         }
@@ -263,6 +262,19 @@ pub(crate) mod tests {
             .collect();
         assert_eq!(picks, ["a", "a", "c", "c", "c", "c", "c", "c"]);
         assert_eq!(view.pick_at(1.0).unwrap().address, "c");
+    }
+
+    #[test]
+    fn one_that_is_new_is_picked_by_the_share_that_it_gets_so_far() {
+        let new = Instance {
+            effective_weight: Some(1.0),
+            ..weighted("a:1", 10.0)
+        };
+        let view = view(vec![new, weighted("b:1", 3.0)]);
+        let picks: Vec<&str> = (0..4)
+            .map(|i| view.pick_at(f64::from(i) / 4.0).unwrap().address.as_str())
+            .collect();
+        assert_eq!(picks, ["a", "b", "b", "b"]);
     }
 
     #[test]

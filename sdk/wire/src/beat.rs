@@ -1,5 +1,7 @@
 //! The batch that carries the leases of a process.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The body of `POST /api/v1/beats`.
@@ -15,6 +17,10 @@ pub struct BeatRequest {
     /// What instances say about themselves; each also renews its lease.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statuses: Vec<StatusReport>,
+    /// How many requests instances have in flight, by lease, at most 1000. The drain of an instance that says so waits
+    /// until that is 0. It renews nothing: the lease is to be among the others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub in_flight: BTreeMap<String, u64>,
 }
 
 /// What an instance says about itself. It stands until it says otherwise or registers again.

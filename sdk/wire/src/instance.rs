@@ -111,8 +111,11 @@ pub struct Instance {
     pub port: u16,
     /// The label inside the service.
     pub cluster: String,
-    /// Share of the traffic.
+    /// Share of the traffic, as it was set.
     pub weight: f64,
+    /// The share of the traffic to give it now, while it is new in a service with a slow start. Absent: `weight`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_weight: Option<f64>,
     /// Whether it is switched on.
     pub enabled: bool,
     /// Free labels.
@@ -151,6 +154,9 @@ pub struct Instance {
     pub draining: bool,
     /// When `health` last changed, wall clock.
     pub since_ms: u64,
+    /// When it began to serve, by the registry's wall clock. Absent while it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving_since_ms: Option<u64>,
     /// The revision of its last change.
     pub revision: u64,
     /// What an operator set, if anything.
@@ -159,6 +165,12 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// The weight to balance by: [`Instance::effective_weight`], or the one that was set.
+    #[must_use]
+    pub fn balancing_weight(&self) -> f64 {
+        self.effective_weight.unwrap_or(self.weight)
+    }
+
     /// Address and port as a URL has them: `10.0.0.1:80`, `[::1]:80`.
     #[must_use]
     pub fn authority(&self) -> String {
@@ -255,12 +267,29 @@ pub struct DrainResponse {
     pub epoch: String,
     /// The revision that subscribers had to acknowledge.
     pub revision: u64,
-    /// Whether every subscriber that acknowledges has done so.
+    /// Whether nobody sends to the instance any more: every subscriber that acknowledges has done so, and the instance
+    /// has said since that it has no request in flight, if it says such things. Also when it has gone.
     pub complete: bool,
-    /// Names of the subscribers that acknowledged, or left meanwhile.
+    /// Names of the subscribers that acknowledged, or whose connection ended meanwhile.
     pub acknowledged: Vec<String>,
-    /// Names of the subscribers that had not acknowledged at the deadline.
+    /// Names of the subscribers that have not acknowledged; `address:port (nacos-udp)` for those behind UDP push.
     pub waiting: Vec<String>,
     /// How many connected subscribers of the service never acknowledge anything.
     pub without_acks: u64,
+    /// How many requests the instance said last that it has in flight. Absent if it never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<InFlight>,
+    /// What ended the drain early: `removed`, when the instance has gone, or `cancelled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+}
+
+/// How many requests an instance has in flight, as it says itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InFlight {
+    /// How many.
+    pub count: u64,
+    /// When it said so, by the registry's wall clock.
+    pub at_ms: u64,
 }

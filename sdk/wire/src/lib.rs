@@ -25,9 +25,11 @@ pub use history::{
     MembershipEvent, RegistryStatus, StallStatus,
 };
 pub use instance::{
-    DrainRequest, DrainResponse, Health, Instance, ListedLayer, Liveness, OperatorLayer, OperatorLayers,
-    OperatorPatch, RegisterRequest, RegisterResponse, WriteResponse,
+    DrainRequest, DrainResponse, Health, InFlight, Instance, ListedLayer, Liveness, OperatorLayer,
+    OperatorLayers, OperatorPatch, RegisterRequest, RegisterResponse, WriteResponse,
 };
 pub use problem::Problem;
-pub use service::{Removal, ServiceDelta, ServiceList, ServiceSummary, ServiceView};
+pub use service::{
+    Curve, Removal, ServiceDelta, ServiceList, ServicePatch, ServiceSummary, ServiceView, SlowStart,
+};
 pub use watch::{Ack, DELTA, HELLO, Hello, PING, SNAPSHOT};

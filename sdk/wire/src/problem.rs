@@ -43,6 +43,8 @@ pub mod kind {
     pub const INSTANCE_NOT_FOUND: &str = "instance-not-found";
     /// No such namespace.
     pub const NAMESPACE_NOT_FOUND: &str = "namespace-not-found";
+    /// The instance does not drain.
+    pub const DRAIN_NOT_FOUND: &str = "drain-not-found";
     /// No such subscriber.
     pub const SUBSCRIBER_NOT_FOUND: &str = "subscriber-not-found";
     /// No such path.

@@ -24,8 +24,62 @@ pub struct ServiceView {
     /// Why the last instance left, when the service is empty and once was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emptied_by: Option<String>,
+    /// How its instances begin to serve, if that was declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<SlowStart>,
     /// The instances, ordered by address and port.
     pub instances: Vec<Instance>,
+}
+
+/// How the instances of a service begin to serve: with a share of their weight that grows to all of it. It applies to
+/// who registers, is healthy again, is enabled again, or whose drain ended, while others have served for longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SlowStart {
+    /// How long it lasts, in milliseconds, 0 to 3600000; 0 is no slow start.
+    pub duration_ms: u64,
+    /// How the share grows.
+    #[serde(default)]
+    pub curve: Curve,
+    /// The share to begin with, in percent, 1 to 100. Default 10.
+    #[serde(default = "SlowStart::min_percent_default")]
+    pub min_percent: u64,
+}
+
+impl SlowStart {
+    fn min_percent_default() -> u64 {
+        10
+    }
+}
+
+/// How a share grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Curve {
+    /// By the same in the same time.
+    #[default]
+    Linear,
+    /// Slowly first, then faster: with the square of the time.
+    Quadratic,
+}
+
+/// The body of `PATCH …/services/{service}`. Absent fields stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ServicePatch {
+    /// How instances begin to serve; `null` ends what was said about it.
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<Option<SlowStart>>,
+}
+
+/// Tells `null`, which says something, from what is absent.
+fn said<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// What changed in a service between two revisions.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::changes::{Change, ChangeKind};
 use crate::model::{
-    Declared, Endpoint, Health, Lease, Liveness, Marks, Member, Mono, Origin, Reason, Record, Registration,
-    Revision, ServiceKey, State, Wall,
+    Begun, Declared, Endpoint, Health, Lease, Liveness, Marks, Member, Mono, Origin, Reason, Record,
+    Registration, Revision, ServiceKey, Share, State, Wall,
 };
 
 use super::Catalog;
@@ -67,6 +67,7 @@ impl Catalog {
                 endpoint,
                 layer,
             } => self.operate(&service, &endpoint, layer.as_deref(), moment),
+            Mutation::Ramped { service, shares } => self.ramp(&service, shares, moment),
             // None of these is a change of membership: nothing is pushed.
             Mutation::ServiceDeclared { service, settings } => {
                 self.declare_service(service, *settings, moment);
@@ -134,6 +135,7 @@ impl Catalog {
         };
         self.beats.occupy(number, identity, lease, interval, moment.now);
 
+        let begin = service.begin_share();
         let record = Arc::new(Record::new(registration, layer.as_ref(), None));
         let fresh = State {
             health,
@@ -141,10 +143,15 @@ impl Catalog {
             reason: Reason::Registered,
             revision: moment.revision,
             since: moment.at,
+            share: Share::FULL,
+            begun: Begun::NEVER,
         };
-        let kind = match service.roster.get_mut(&endpoint) {
+        let (kind, began, share) = match service.roster.get_mut(&endpoint) {
             Some(member) => {
                 let counted = CountedAs::from(&*member);
+                // Another run of the process is as new as another instance.
+                let same_run = member.record.registration.incarnation == record.registration.incarnation;
+                let served = member.service().filter(|_| same_run);
                 let since = if member.state.health == health {
                     member.state.since
                 } else {
@@ -152,28 +159,31 @@ impl Catalog {
                 };
                 member.state = State { since, ..fresh };
                 let before = std::mem::replace(&mut member.record, record);
-                let now_counted = CountedAs::from(&*member);
+                let began = member.note_service(served, begin, moment.at);
+                let (share, now_counted) = (member.state.share, CountedAs::from(&*member));
                 service.clusters.leave(before.cluster());
                 self.recount(index, Some(counted), Some(now_counted));
-                ChangeKind::Updated
+                (ChangeKind::Updated, began, share)
             }
             None => {
-                let member = Member {
+                let mut member = Member {
                     endpoint: endpoint.clone(),
                     slot: number,
                     state: fresh,
                     record,
                 };
-                let counted = CountedAs::from(&member);
+                let began = member.note_service(None, begin, moment.at);
+                let (share, counted) = (member.state.share, CountedAs::from(&member));
                 service.roster.insert(member);
                 if let Some(since) = service.empty_since.take() {
                     self.emptied.remove(&(since, service.key().clone()));
                 }
                 service.emptied_by = None;
                 self.recount(index, None, Some(counted));
-                ChangeKind::Registered
+                (ChangeKind::Registered, began, share)
             }
         };
+        self.follow_ramp(index, number, share, began, moment.now);
         if health == Health::Healthy && !self.flaps.is_empty() {
             self.flaps
                 .healthy(number, mark.has(Marks::FLAPPING), &self.config.flap);
@@ -209,6 +219,7 @@ impl Catalog {
         service.clusters.leave(member.record.cluster());
         self.layer_without(index, endpoint, reason, moment.now);
         self.recount(index, Some(CountedAs::from(&member)), None);
+        self.follow_ramp(index, number, Share::FULL, false, moment.now);
         Some(self.changed(index, endpoint.clone(), ChangeKind::Removed, reason, moment))
     }
 
@@ -223,8 +234,9 @@ impl Catalog {
     ) -> Option<Arc<Shared>> {
         let index = self.index_of(key)?;
         let service = self.services[index as usize].as_mut()?;
+        let begin = service.begin_share();
         let member = service.roster.get_mut(endpoint)?;
-        let counted = CountedAs::from(&*member);
+        let (counted, served) = (CountedAs::from(&*member), member.service());
         let before = member.state;
         let state = &mut member.state;
         if state.health != health {
@@ -235,11 +247,13 @@ impl Catalog {
             marks,
             reason,
             revision: moment.revision,
-            since: state.since,
+            ..*state
         };
+        let began = member.note_service(served, begin, moment.at);
         let (number, after) = (member.slot, member.state);
         let now_counted = CountedAs::from(&*member);
         self.recount(index, Some(counted), Some(now_counted));
+        self.follow_ramp(index, number, after.share, began, moment.now);
 
         self.note_flap(number, before, after, moment.now);
         if self.slots.get(number).is_some_and(|slot| slot.timings.is_some()) {
@@ -259,8 +273,9 @@ impl Catalog {
     ) -> Option<Arc<Shared>> {
         let index = self.index_of(key)?;
         let service = self.services[index as usize].as_mut()?;
+        let begin = service.begin_share();
         let member = service.roster.get_mut(endpoint)?;
-        let counted = CountedAs::from(&*member);
+        let (counted, served) = (CountedAs::from(&*member), member.service());
         let before = member.state;
         Arc::make_mut(&mut member.record).declared = declared;
         let state = &mut member.state;
@@ -276,9 +291,11 @@ impl Catalog {
             state.since = moment.at;
         }
         state.revision = moment.revision;
+        let began = member.note_service(served, begin, moment.at);
         let (number, after) = (member.slot, member.state);
         let now_counted = CountedAs::from(&*member);
         self.recount(index, Some(counted), Some(now_counted));
+        self.follow_ramp(index, number, after.share, began, moment.now);
         if before.health != after.health {
             self.note_flap(number, before, after, moment.now);
         }

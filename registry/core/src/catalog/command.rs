@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::{
     Declared, Endpoint, Existence, Health, Invalid, Lease, Lifetime, LivenessKind, Marks, Namespace,
     NamespaceInfo, OperatorLayer, OperatorPatch, Origin, Reason, Registration, Revision, ServiceKey,
-    ServicePatch, ServiceSettings, SessionId, SettingName, Wall,
+    ServicePatch, ServiceSettings, SessionId, SettingName, Share, Wall,
 };
 
 /// A wish to change something. Proposed by a door; nothing has happened yet.
@@ -260,6 +260,14 @@ pub enum Mutation {
         /// The layer from now on.
         layer: Option<Box<OperatorLayer>>,
     },
+    /// New instances get another share of their weight. One mutation for all of a service that step together: no change
+    /// of membership, but a change of the view.
+    Ramped {
+        /// The service.
+        service: ServiceKey,
+        /// Which instances, and their shares from now on.
+        shares: Vec<(Endpoint, Share)>,
+    },
     /// The service is there, and this is said about it.
     ServiceDeclared {
         /// The service.
@@ -313,9 +321,9 @@ impl Mutation {
             | Self::Operated {
                 service, endpoint, ..
             } => Subject::Instance(service, endpoint),
-            Self::ServiceDeclared { service, .. } | Self::ServiceRemoved { service } => {
-                Subject::Service(service)
-            }
+            Self::Ramped { service, .. }
+            | Self::ServiceDeclared { service, .. }
+            | Self::ServiceRemoved { service } => Subject::Service(service),
             Self::NamespaceDeclared { namespace, .. } | Self::NamespaceRemoved { namespace } => {
                 Subject::Namespace(namespace)
             }

@@ -88,7 +88,9 @@ impl Catalog {
             .as_mut()
             .expect("found or made above");
         let expired = service.expires();
+        let slow_start = service.slow_start();
         service.settings = Some(Arc::new(settings));
+        let other_ramp = service.slow_start() != slow_start;
         let expires = service.expires();
         if expires && !expired {
             service.expires_since = moment.now;
@@ -104,6 +106,9 @@ impl Catalog {
         service.touch(moment.revision);
         if expires != expired {
             self.count_in_registry(index, expires);
+        }
+        if other_ramp {
+            self.ramp_due(index, moment.now);
         }
     }
 

@@ -33,6 +33,7 @@ impl Catalog {
         let kept = |queue: Option<Mono>, kept| queue.map(|since| since.after(kept));
         let emptied = self.emptied.first().map(|(since, _)| *since);
         let layers = self.gone_layers.first().map(|(since, ..)| *since);
+        let ramps = self.ramps.first().map(|(at, _)| *at);
         if !self.judged.is_empty() {
             return Some(Mono(0));
         }
@@ -40,6 +41,7 @@ impl Catalog {
             self.wheel.next_deadline(),
             self.forced_next,
             self.flaps.next(),
+            ramps,
             kept(emptied, self.config.empty_service_kept),
             kept(layers, self.config.layer_kept),
         ]
@@ -80,6 +82,7 @@ impl Catalog {
             }
         }
         self.end_flaps(now, &mut mutations);
+        self.step_ramps(now, &mut mutations);
         self.drop_layers(now, &mut mutations);
         self.drop_services(now, &mut mutations);
         (mutations, events)

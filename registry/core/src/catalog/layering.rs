@@ -134,12 +134,13 @@ impl Catalog {
     ) -> Option<Arc<Shared>> {
         let index = self.index_of(key)?;
         let service = self.services[index as usize].as_mut()?;
+        let begin = service.begin_share();
         let Some(member) = service.roster.get_mut(endpoint) else {
             // Of an instance that is not there nobody sees a change.
             self.operate_absent(index, endpoint, layer, moment.now);
             return None;
         };
-        let counted = CountedAs::from(&*member);
+        let (counted, served) = (CountedAs::from(&*member), member.service());
         let registration = member.record.registration.clone();
         match layer {
             Some(layer) => {
@@ -156,8 +157,10 @@ impl Catalog {
         }
         member.record = Arc::new(Record::new(registration, layer, member.record.declared.clone()));
         member.state.revision = moment.revision;
-        let now_counted = CountedAs::from(&*member);
+        let began = member.note_service(served, begin, moment.at);
+        let (number, share, now_counted) = (member.slot, member.state.share, CountedAs::from(&*member));
         self.recount(index, Some(counted), Some(now_counted));
+        self.follow_ramp(index, number, share, began, moment.now);
         Some(self.changed(
             index,
             endpoint.clone(),

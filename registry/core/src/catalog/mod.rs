@@ -28,6 +28,7 @@ mod keep;
 mod layering;
 mod namespaces;
 mod piece;
+mod ramping;
 mod roster;
 mod service;
 mod settings;
@@ -173,6 +174,8 @@ pub struct Catalog {
     log: ChangeLog,
     /// Services that became empty, oldest first; each is looked at once after `empty_service_kept`.
     emptied: BTreeSet<(Mono, ServiceKey)>,
+    /// Services with instances that are new, and when to look at them next.
+    ramps: BTreeSet<(Mono, u32)>,
     /// Operator's layers whose instance has gone, oldest first.
     gone_layers: BTreeSet<(Mono, ServiceKey, Endpoint)>,
 }
@@ -216,6 +219,7 @@ impl Catalog {
             sessions: BTreeMap::new(),
             log,
             emptied: BTreeSet::new(),
+            ramps: BTreeSet::new(),
             gone_layers: BTreeSet::new(),
         }
     }
@@ -225,6 +229,7 @@ impl Catalog {
         debug_assert!(revision >= self.revision, "revisions are not used again");
         self.epoch = epoch;
         self.revision = revision;
+        self.end_ramps();
     }
 
     /// The readers' part.
@@ -324,7 +329,9 @@ impl Catalog {
             // Also when the log has long dropped the service's last change.
             Some((_, service)) if since >= service.shared.revision() => Missed::Nothing,
             Some((_, service)) if since >= service.floor => {
-                self.log.missed(&service.roster, service.last_change, since)
+                let stepped = service.ramped > since;
+                self.log
+                    .missed(&service.roster, service.last_change, stepped, since)
             }
             Some(_) => Missed::TooOld,
             // It may have gone since: whether it had instances at `since` is not known any more.

@@ -17,6 +17,7 @@ use super::clusters::Clusters;
 use super::command::Mutation;
 use super::due::{DUE_MAX, LOOK_AGAIN};
 use super::layering::KeptLayer;
+use super::ramping::Ramping;
 use super::roster::Roster;
 use super::view::View;
 
@@ -77,6 +78,12 @@ pub(super) struct Service {
     pub(super) roster: Roster,
     pub(super) healthy: usize,
     pub(super) serving: usize,
+    /// How many of those that serve are on no ramp: who is new is measured against them.
+    pub(super) seasoned: usize,
+    /// Those who are new, while there are any.
+    pub(super) ramping: Option<Box<Ramping>>,
+    /// The last step of their shares.
+    pub(super) ramped: Revision,
     /// How many instances live by beats, and go without them: the guard's population.
     pub(super) beating: u32,
     pub(super) guard: Option<Box<Guard>>,
@@ -105,6 +112,9 @@ impl Service {
             roster: Roster::default(),
             healthy: 0,
             serving: 0,
+            seasoned: 0,
+            ramping: None,
+            ramped: Revision::ZERO,
             beating: 0,
             guard: None,
             layers: BTreeMap::new(),
@@ -140,6 +150,7 @@ impl Service {
         };
         change(&mut self.healthy, member.healthy);
         change(&mut self.serving, member.serving);
+        change(&mut self.seasoned, member.seasoned);
         change(&mut self.persistent, member.persistent);
         if member.beats {
             self.beating = if add { self.beating + 1 } else { self.beating - 1 };
@@ -168,6 +179,10 @@ impl Service {
         let members = || self.roster.iter();
         self.healthy == members().filter(|member| member.healthy()).count()
             && self.serving == members().filter(|member| member.serving()).count()
+            && self.seasoned
+                == members()
+                    .filter(|member| CountedAs::from(*member).seasoned)
+                    .count()
             && self.persistent
                 == members()
                     .filter(|member| CountedAs::from(*member).persistent)
@@ -263,6 +278,7 @@ impl Catalog {
 pub(super) struct CountedAs {
     healthy: bool,
     serving: bool,
+    seasoned: bool,
     persistent: bool,
     /// Whether its silence can have consequences: the guard's population.
     beats: bool,
@@ -274,6 +290,7 @@ impl From<&Member> for CountedAs {
         Self {
             healthy: member.state.health == Health::Healthy,
             serving: member.serving(),
+            seasoned: member.serving() && member.state.share.is_full(),
             persistent: registration.liveness.kind().lifetime() == Lifetime::Persistent,
             beats: registration.expires && registration.liveness.kind() == LivenessKind::Beat,
         }

@@ -40,8 +40,15 @@ pub struct Removed {
 }
 
 impl ChangeLog {
-    /// What changed in the service of `roster` after `since`, given the place of its last change.
-    pub(crate) fn missed(&self, roster: &Roster, last: Option<Place>, since: Revision) -> Missed {
+    /// What changed in the service of `roster` after `since`, given the place of its last change. `stepped`: shares of
+    /// new instances changed as well, of which the log knows nothing; the instances do.
+    pub(crate) fn missed(
+        &self,
+        roster: &Roster,
+        last: Option<Place>,
+        stepped: bool,
+        since: Revision,
+    ) -> Missed {
         let mut touched: Vec<&Change> = Vec::new();
         let mut next = last;
         // A change that the reader has seen need not be held any more: a quiet service stays resumable however busy
@@ -53,14 +60,14 @@ impl ChangeLog {
             touched.push(change);
             next = change.previous;
         }
-        if touched.is_empty() {
+        if touched.is_empty() && !stepped {
             return Missed::Nothing;
         }
         // Of each instance its last change counts; in the order of the roster.
         touched.sort_unstable_by(|a, b| a.endpoint.cmp(&b.endpoint).then(b.revision.cmp(&a.revision)));
         touched.dedup_by(|later, kept| later.endpoint == kept.endpoint);
         let mut delta = Delta::default();
-        if touched.len() * SCAN_FROM > roster.len() {
+        if stepped || touched.len() * SCAN_FROM > roster.len() {
             // So many that it is cheaper to look at all, side by side, than to search for each.
             delta.upserted.extend(
                 roster

@@ -1,6 +1,6 @@
 //! What was measured about an instance, and why.
 
-use super::{Invalid, Marks, Revision, Wall};
+use super::{Begun, Invalid, Marks, Revision, Share, Wall};
 
 /// What was measured. It is never rewritten to please a reader: protection changes what is *serving*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,6 +78,10 @@ pub struct State {
     pub revision: Revision,
     /// When the health last changed.
     pub since: Wall,
+    /// The share of its weight that it gets while it is new.
+    pub share: Share,
+    /// When it began to serve.
+    pub begun: Begun,
 }
 
 impl State {
@@ -85,6 +89,12 @@ impl State {
     #[must_use]
     pub fn suspect(&self) -> bool {
         self.marks.has(Marks::SUSPECT)
+    }
+
+    /// When it began to serve, by the registry's clock. `None` if it does not.
+    #[must_use]
+    pub fn serving_since(&self) -> Option<Wall> {
+        self.begun.since(self.since)
     }
 }
 

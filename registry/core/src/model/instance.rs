@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Cluster, Declared, DeclaredStatus, Endpoint, Health, Metadata, OperatorLayer, Registration, State, Weight,
+    Begun, Cluster, Declared, DeclaredStatus, Endpoint, Health, Metadata, OperatorLayer, Registration, Share,
+    State, Wall, Weight,
 };
 
 /// Both layers of an instance. Immutable and shared by the catalog and every view; a write makes a new one.
@@ -103,6 +104,13 @@ impl Record {
     }
 }
 
+/// Since when an instance serves, and how much.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Serving {
+    since: Wall,
+    share: Share,
+}
+
 /// An instance at its place in a service.
 #[derive(Debug, Clone)]
 pub struct Member {
@@ -128,6 +136,41 @@ impl Member {
     #[must_use]
     pub fn healthy(&self) -> bool {
         self.state.health == Health::Healthy
+    }
+
+    /// The weight that callers balance by: what was set, or the share of it that an instance gets that is new. Every
+    /// door tells this one.
+    #[must_use]
+    pub fn effective_weight(&self) -> f64 {
+        let weight = self.record.weight().get();
+        match self.state.share.percent() {
+            100 => weight,
+            percent => weight * f64::from(percent) / 100.0,
+        }
+    }
+
+    /// How it serves, to be asked for before a change.
+    pub(crate) fn service(&self) -> Option<Serving> {
+        let since = self.state.serving_since()?;
+        let share = self.state.share;
+        self.serving().then_some(Serving { since, share })
+    }
+
+    /// Notes after a change whether it serves: on and on if it did `before`, or from `at` on, with the share `begin`.
+    /// Returns whether it begins now.
+    pub(crate) fn note_service(&mut self, before: Option<Serving>, begin: Share, at: Wall) -> bool {
+        if !self.serving() {
+            self.state.share = Share::FULL;
+            self.state.begun = Begun::NEVER;
+            return false;
+        }
+        let serving = before.unwrap_or(Serving {
+            since: at,
+            share: begin,
+        });
+        self.state.share = serving.share;
+        self.state.begun = Begun::at(serving.since, self.state.since);
+        before.is_none()
     }
 }
 

@@ -20,6 +20,7 @@ mod registration;
 mod revision;
 mod selector;
 mod settings;
+mod slow_start;
 mod text;
 mod threshold;
 mod time;
@@ -44,6 +45,7 @@ pub use registration::{
 pub use revision::{Epoch, Revision, Version};
 pub use selector::{EXPRESSION_BYTES_MAX, Selector};
 pub use settings::{CLUSTERS_SET_MAX, ClusterSettings, Existence, ServicePatch, ServiceSettings};
+pub use slow_start::{Begun, Curve, SLOW_START_MS_MAX, Share, SlowStart};
 pub use threshold::Threshold;
 pub use time::{Mono, Wall};
 pub use weight::Weight;

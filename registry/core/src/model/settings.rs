@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checker, Cluster, Invalid, Lifetime, Metadata, Selector, Threshold};
+use super::{Checker, Cluster, Invalid, Lifetime, Metadata, Selector, SlowStart, Threshold};
 
 /// For how many clusters a service may have settings.
 pub const CLUSTERS_SET_MAX: usize = 64;
@@ -35,6 +35,8 @@ pub struct ServiceSettings {
     pub clusters: BTreeMap<Cluster, ClusterSettings>,
     /// Whether silence has consequences. Nacos 2.x: the service's metadata `enableClientBeat=true` turns them off.
     pub expires: bool,
+    /// How its instances begin to serve; `None`: with all of their weight at once.
+    pub slow_start: Option<SlowStart>,
 }
 
 /// Nothing was said.
@@ -47,6 +49,7 @@ impl Default for ServiceSettings {
             selector: Selector::None,
             clusters: BTreeMap::new(),
             expires: true,
+            slow_start: None,
         }
     }
 }
@@ -89,6 +92,8 @@ pub struct ServicePatch {
     pub selector: Option<Selector>,
     /// Sets whether silence has consequences.
     pub expires: Option<bool>,
+    /// Sets how instances begin to serve, or ends that.
+    pub slow_start: Option<Option<SlowStart>>,
     /// Replaces what is said about a cluster, or takes it away.
     pub clusters: BTreeMap<Cluster, Option<ClusterSettings>>,
 }
@@ -129,6 +134,7 @@ impl ServiceSettings {
             selector: patch.selector.as_ref().unwrap_or(&self.selector).clone(),
             clusters,
             expires: patch.expires.unwrap_or(self.expires),
+            slow_start: patch.slow_start.unwrap_or(self.slow_start),
         })
     }
 }

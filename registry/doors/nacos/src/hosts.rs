@@ -4,6 +4,9 @@
 //! lists share the bytes. Each host begins with a comma, so that any chunks can follow one another; the list takes
 //! the first comma off.
 //!
+//! The weight of a listed host is the one to balance by, as clients do: while an instance is new in a service with a slow
+//! start it is less than what was set.
+//!
 //! A host is listed if callers may use it: neither disabled nor draining. The order of hosts and of the members in
 //! them is always the same, since the Python subscriber compares the text.
 
@@ -68,14 +71,24 @@ impl<'a> Hosts<'a> {
     /// Those of them that `wanted` lets through.
     pub(crate) fn some(&self, view: &View, health: Shown, wanted: impl Fn(&Member) -> bool) -> Bytes {
         let usable = view.members().filter(|member| listed(member) && wanted(member));
-        self.these(usable, health)
+        self.members(usable, health, Member::effective_weight)
     }
 
-    /// Any instances, as the members of a JSON array.
+    /// Any instances, as the members of a JSON array, for those who look at them one by one: with the weight that was
+    /// set. A console that is shown another one would set that.
     pub(crate) fn these<'m>(&self, members: impl Iterator<Item = &'m Member>, health: Shown) -> Bytes {
+        self.members(members, health, |member| member.record.weight().get())
+    }
+
+    fn members<'m>(
+        &self,
+        members: impl Iterator<Item = &'m Member>,
+        health: Shown,
+        weight: impl Fn(&Member) -> f64,
+    ) -> Bytes {
         let mut json = Vec::new();
         for member in members {
-            self.host(&mut json, member, health);
+            self.host(&mut json, member, health, weight(member));
         }
         let after_comma = 1.min(json.len());
         Bytes::from(json).slice(after_comma..)
@@ -89,14 +102,14 @@ impl<'a> Hosts<'a> {
         chunk.renders().get(format, || {
             let mut json = Vec::with_capacity(chunk.members().len() * 512);
             for member in chunk.members().iter().filter(|member| listed(member)) {
-                self.host(&mut json, member, health);
+                self.host(&mut json, member, health, member.effective_weight());
             }
             json.shrink_to_fit();
             json.into()
         })
     }
 
-    fn host(&self, json: &mut Vec<u8>, member: &Member, health: Shown) {
+    fn host(&self, json: &mut Vec<u8>, member: &Member, health: Shown, weight: f64) {
         let Member { endpoint, record, .. } = member;
         let metadata = record.metadata();
         let cluster = record.cluster();
@@ -109,10 +122,7 @@ impl<'a> Hosts<'a> {
             json,
             format_args!(",\"ip\":\"{}\",\"port\":{}", endpoint.address(), endpoint.port()),
         );
-        put(
-            json,
-            format_args!(",\"weight\":{}", weight(record.weight().get())),
-        );
+        put(json, format_args!(",\"weight\":{}", with_point(weight)));
         put(
             json,
             format_args!(
@@ -219,7 +229,7 @@ pub(crate) fn string(json: &mut Vec<u8>, text: &str) {
 }
 
 /// A weight with a decimal point: the C++ client takes no integer for it.
-fn weight(weight: f64) -> String {
+fn with_point(weight: f64) -> String {
     let text = format!("{weight:?}");
     match text.split_once('e') {
         Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0e{exponent}"),
@@ -245,7 +255,7 @@ mod tests {
             (1e-7, "1.0e-7"),
             (1.5e-7, "1.5e-7"),
         ] {
-            assert_eq!(weight(number), text);
+            assert_eq!(with_point(number), text);
             assert_eq!(text.parse::<f64>().unwrap(), number);
         }
     }

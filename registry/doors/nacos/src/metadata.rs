@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use beatrix_core::model::{Invalid, Metadata, Timings};
+use beatrix_core::model::{Curve, Invalid, Metadata, SlowStart, Timings};
 use serde_json::value::RawValue;
 
 use crate::limits::METADATA_CHARS_MAX;
@@ -24,6 +24,50 @@ const CLIENT_BEAT: &str = "enableClientBeat";
 /// Whether silence shall change nothing. Nacos 2.x: by this key, with any of its words for yes.
 pub(crate) fn keeps_without_beats(metadata: &Metadata) -> bool {
     metadata.get(CLIENT_BEAT).is_some_and(is_yes)
+}
+
+/// How the instances of a service begin to serve, in its metadata. Nacos has no word for it; these are the registry's.
+const SLOW_START_MS: &str = "beatrix.slow-start.duration-ms";
+const SLOW_START_CURVE: &str = "beatrix.slow-start.curve";
+const SLOW_START_PERCENT: &str = "beatrix.slow-start.min-percent";
+
+/// The slow start that the metadata of a service says. `None` if it says nothing of it: then it stays as it is, since
+/// consoles send all of what they know of a service, and know nothing of what the native API declared. A duration of 0
+/// ends it.
+///
+/// # Errors
+/// Names the key whose value breaks a rule.
+pub(crate) fn slow_start(metadata: &Metadata) -> Result<Option<SlowStart>, Invalid> {
+    let number = |key| match metadata.get(key) {
+        None => Ok(None),
+        Some(text) => match millis(metadata, key) {
+            Some(number) => Ok(Some(number)),
+            None => Err(Invalid::new(key, "must be a whole number", text)),
+        },
+    };
+    let Some(duration_ms) = number(SLOW_START_MS)? else {
+        return Ok(None);
+    };
+    let curve = match metadata.get(SLOW_START_CURVE) {
+        None | Some("linear") => Curve::Linear,
+        Some("quadratic") => Curve::Quadratic,
+        Some(other) => {
+            return Err(Invalid::new(
+                SLOW_START_CURVE,
+                "must be linear or quadratic",
+                other,
+            ));
+        }
+    };
+    let percent = number(SLOW_START_PERCENT)?.unwrap_or(SlowStart::MIN_PERCENT_DEFAULT.into());
+    let slow_start = SlowStart::new(duration_ms, curve, percent).map_err(|invalid| {
+        let key = match &*invalid.field {
+            "slow_start.duration_ms" => SLOW_START_MS,
+            _ => SLOW_START_PERCENT,
+        };
+        invalid.in_field(key)
+    })?;
+    Ok(Some(slow_start))
 }
 
 /// Reads a JSON object of scalars, or `k1=v1,k2=v2`. Nacos 2.x: numbers and booleans become text. A `null` becomes

@@ -3,6 +3,7 @@
 //! The body is read in one pass into leases, without a `String` for each; then all are renewed in a row.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use axum::extract::State;
@@ -16,7 +17,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use crate::extract::{RawBody, invalid_body};
-use crate::limits::{LEASES_PER_REQUEST_MAX, STATUSES_PER_REQUEST_MAX};
+use crate::limits::{IN_FLIGHT_PER_REQUEST_MAX, LEASES_PER_REQUEST_MAX, STATUSES_PER_REQUEST_MAX};
 use crate::problem::{Failure, Result};
 
 /// [`wire::BeatRequest`], borrowed from the body.
@@ -29,6 +30,8 @@ struct BeatsBody<'a> {
     leases: Leases,
     #[serde(default)]
     statuses: Vec<wire::StatusReport>,
+    #[serde(default)]
+    in_flight: BTreeMap<String, u64>,
 }
 
 /// Leases, and what came in their place: nothing can be registered under that, so it is unknown.
@@ -129,6 +132,7 @@ pub(crate) fn renew(
         cluster_id,
         leases: Leases { count, leases, never },
         statuses,
+        in_flight,
     } = serde_json::from_slice(body).map_err(|error| invalid_body(&error, None))?;
     if cluster_id != registry.config().cluster_id {
         let detail = format!(
@@ -154,8 +158,22 @@ pub(crate) fn renew(
             max,
         ));
     }
+    if in_flight.len() > IN_FLIGHT_PER_REQUEST_MAX {
+        let max = IN_FLIGHT_PER_REQUEST_MAX;
+        return Err(Failure::limit(
+            StatusCode::BAD_REQUEST,
+            "in_flight_per_request_max",
+            max,
+        ));
+    }
     for report in &statuses {
         declared(report)?;
+    }
+    for (lease, count) in in_flight {
+        // That a lease is unknown is told by the answer to its beat.
+        if let Some(lease) = Lease::parse_bytes(lease.as_bytes()) {
+            registry.report_in_flight(lease, count);
+        }
     }
     let mut unknown = never;
     let report = registry.beat(&leases, |position| unknown.push(leases[position].to_string()));

@@ -1,4 +1,4 @@
-//! One instance: register, replace, deregister, show, drain.
+//! One instance: register, replace, deregister, show.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,6 @@ use beatrix_engine::{Registry, Written};
 use beatrix_wire as wire;
 
 use crate::extract::{InstancePath, Json, Params};
-use crate::limits::DRAIN_DEADLINE_MS_MAX;
 use crate::problem::Result;
 use crate::render;
 
@@ -176,40 +175,4 @@ pub(crate) fn json(body: bytes::Bytes) -> Response {
         body,
     )
         .into_response()
-}
-
-/// Takes an instance out of traffic. Answers when every connected subscriber of its service that acknowledges has
-/// acknowledged that, or at the deadline, naming who has not. The instance stays draining until a `PATCH` with
-/// `draining: false`, or until its operator's layer ends.
-#[utoipa::path(
-    post, path = "/api/v1/namespaces/{namespace}/groups/{group}/services/{service}/instances/{instance}/drain",
-    tag = "instances", operation_id = "drain",
-    params(("namespace",), ("group",), ("service",), ("instance", description = "`address:port`")),
-    request_body = wire::DrainRequest,
-    responses(
-        (status = 200, body = wire::DrainResponse), (status = 400, body = wire::Problem),
-        (status = 404, body = wire::Problem),
-    )
-)]
-pub(crate) async fn drain(
-    State(registry): State<Registry>,
-    InstancePath { service, endpoint }: InstancePath,
-    Json(request): Json<wire::DrainRequest>,
-) -> Result<axum::Json<wire::DrainResponse>> {
-    let deadline_ms = request.deadline_ms.unwrap_or(30_000);
-    if deadline_ms > DRAIN_DEADLINE_MS_MAX {
-        let rule = "must be from 0 to 300000";
-        return Err(Invalid::new("deadline_ms", rule, &deadline_ms.to_string()).into());
-    }
-    let drained = registry
-        .drain(service, endpoint, Duration::from_millis(deadline_ms))
-        .await?;
-    Ok(axum::Json(wire::DrainResponse {
-        epoch: registry.epoch().to_string(),
-        revision: drained.revision.0,
-        complete: drained.waiting.is_empty(),
-        acknowledged: drained.acknowledged,
-        waiting: drained.waiting,
-        without_acks: drained.without_acks as u64,
-    }))
 }

@@ -2,12 +2,14 @@
 //!
 //! An adapter: it parses into the domain's types, calls the [`Registry`], and renders what comes back. In the order
 //! in which a request meets them: [`limits`] and `extract` (bodies, parameters, paths), a file for each resource
-//! (`instances`, `operator`, `beats`, `services`, `watch`, `history`,
-//! `guards`), `render` (JSON of views and events), `problem` (errors).
+//! (`instances`, `drains`, `operator`, `beats`, `services`, `declaration`, `watch`, `history`, `guards`), `render` (JSON of
+//! views and events), `problem` (errors).
 //!
 //! The wire types are those of `beatrix-wire`; what is rendered by hand is tested to read back as them.
 
 mod beats;
+mod declaration;
+mod drains;
 mod extract;
 mod guards;
 mod history;

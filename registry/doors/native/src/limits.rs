@@ -5,6 +5,8 @@
 //! | `body_bytes_max` | 1 MiB | 413 `limit-exceeded` |
 //! | `leases_per_request_max` | 50,000 | 400 `limit-exceeded` |
 //! | `statuses_per_request_max` | 1,000 | 400 `limit-exceeded` |
+//! | `in_flight_per_request_max` | 1,000 | 400 `limit-exceeded` |
+//! | `slow_start.duration_ms` | 3,600,000 ms | 400 `invalid-value` |
 //! | `namespace`, `group`, `service`, `cluster` | 64, 128, 512, 64 characters | 400 `invalid-value` |
 //! | `address` | 128 characters | 400 `invalid-value` |
 //! | `metadata_entries_max` | 128 | 400 `invalid-value` |
@@ -47,6 +49,8 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub const LEASES_PER_REQUEST_MAX: usize = 50_000;
 /// How many statuses one batch of beats may carry; each is a write.
 pub const STATUSES_PER_REQUEST_MAX: usize = 1_000;
+/// Of how many instances one batch of beats may say how many requests they have in flight.
+pub const IN_FLIGHT_PER_REQUEST_MAX: usize = 1_000;
 /// How many services a page may hold.
 pub const PAGE_SIZE_MAX: usize = 1_000;
 /// How many changes a page may hold.
@@ -66,6 +70,11 @@ pub fn in_use(config: &EngineConfig, status: &Status) -> BTreeMap<String, LimitU
         ("body_bytes_max", number(BODY_BYTES_MAX), None),
         ("leases_per_request_max", number(LEASES_PER_REQUEST_MAX), None),
         ("statuses_per_request_max", number(STATUSES_PER_REQUEST_MAX), None),
+        (
+            "in_flight_per_request_max",
+            number(IN_FLIGHT_PER_REQUEST_MAX),
+            None,
+        ),
         ("metadata_entries_max", number(METADATA_ENTRIES_MAX), None),
         ("metadata_bytes_max", number(METADATA_BYTES_MAX), None),
         (

@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{beats, guards, history, instances, operator, services, watch};
+use crate::{beats, declaration, drains, guards, history, instances, operator, services, watch};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -35,11 +35,11 @@ pub(crate) fn router() -> OpenApiRouter<Registry> {
         ))
         .routes(routes!(operator::clear_operator))
         .routes(routes!(operator::layers))
-        .routes(routes!(instances::drain))
+        .routes(routes!(drains::drain, drains::progress, drains::cancel))
         .routes(routes!(beats::beat))
         .routes(routes!(services::namespaces))
         .routes(routes!(services::list))
-        .routes(routes!(services::get))
+        .routes(routes!(services::get, declaration::declare))
         .routes(routes!(watch::watch))
         .routes(routes!(watch::acknowledge))
         .routes(routes!(history::events))

@@ -54,6 +54,7 @@ fn title(kind: &str) -> &'static str {
         kind::SERVICE_NOT_FOUND => "There is no such service",
         kind::INSTANCE_NOT_FOUND => "There is no such instance",
         kind::NAMESPACE_NOT_FOUND => "There is no such namespace",
+        kind::DRAIN_NOT_FOUND => "The instance does not drain",
         kind::SUBSCRIBER_NOT_FOUND => "There is no such subscriber",
         kind::NOT_FOUND => "There is no such path",
         kind::METHOD_NOT_ALLOWED => "The path does not take this method",

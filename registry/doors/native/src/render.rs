@@ -13,6 +13,8 @@ use beatrix_wire::{DELTA, SNAPSHOT};
 use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 
+use crate::declaration;
+
 /// An instance as `beatrix_wire::Instance`.
 pub(crate) struct InstanceJson<'a>(pub(crate) &'a Member);
 
@@ -72,11 +74,14 @@ impl Serialize for InstanceJson<'_> {
             Health::Healthy => "healthy",
             Health::Unhealthy => "unhealthy",
         };
-        let mut json = serializer.serialize_struct("Instance", 21)?;
+        let mut json = serializer.serialize_struct("Instance", 23)?;
         json.serialize_field("address", &Text(endpoint.address()))?;
         json.serialize_field("port", &endpoint.port())?;
         json.serialize_field("cluster", record.cluster().as_str())?;
         json.serialize_field("weight", &record.weight().get())?;
+        if state.share.percent() < 100 {
+            json.serialize_field("effective_weight", &self.0.effective_weight())?;
+        }
         json.serialize_field("enabled", &record.enabled())?;
         json.serialize_field("metadata", &MetadataJson(record.metadata()))?;
         if let Some(locality) = &registration.locality {
@@ -110,6 +115,9 @@ impl Serialize for InstanceJson<'_> {
             json.serialize_field("draining", &true)?;
         }
         json.serialize_field("since_ms", &state.since.0)?;
+        if let Some(since) = state.serving_since() {
+            json.serialize_field("serving_since_ms", &since.0)?;
+        }
         json.serialize_field("revision", &state.revision.0)?;
         if let Some(layer) = record.operator() {
             json.serialize_field("operator", &LayerJson(layer))?;
@@ -166,6 +174,10 @@ fn open_view(view: &View, into: &mut Vec<u8>) {
     if let Some(reason) = view.emptied_by {
         into.extend_from_slice(b",\"emptied_by\":");
         write(into, &reason.as_str());
+    }
+    if let Some(slow_start) = view.settings.as_ref().and_then(|said| said.slow_start) {
+        into.extend_from_slice(b",\"slow_start\":");
+        write(into, &declaration::shown(slow_start));
     }
     into.extend_from_slice(b",\"instances\":[");
 }

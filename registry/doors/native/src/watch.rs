@@ -88,7 +88,7 @@ pub(crate) async fn watch(
         name: name.to_owned(),
         acks,
         since,
-        peer: None,
+        ..Subscribe::default()
     };
     let subscription = registry.hub().subscribe(wish)?;
 

@@ -15,6 +15,7 @@
 //! lock; else that and the schedule's are held alone. None is held while something is rendered, and none over an
 //! await.
 
+mod asked;
 mod peer;
 mod subscriber;
 mod topic;
@@ -34,9 +35,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use peer::Peer;
-pub use subscriber::{Batch, Resume, Subscribe, SubscribeError, SubscriberInfo, Subscription};
+pub use subscriber::{Batch, Parting, Resume, Subscribe, SubscribeError, SubscriberInfo, Subscription};
 pub use update::{Update, UpdateKind};
 
+pub(crate) use asked::Asked;
 use subscriber::Subscriber;
 pub(crate) use topic::Topic;
 

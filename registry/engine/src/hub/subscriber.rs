@@ -1,7 +1,7 @@
 //! One who wants to know: what it is still to be told, and how it takes that.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use beatrix_core::model::{Revision, ServiceKey};
@@ -21,10 +21,22 @@ pub struct Subscribe {
     pub name: String,
     /// Whether it acknowledges what it is told. A drain waits for those who do.
     pub acks: bool,
+    /// What it means when it leaves.
+    pub parting: Parting,
     /// The state that it knows. Without one it is told the whole of each service first.
     pub since: Option<Revision>,
     /// Who it is, for others to see.
     pub peer: Option<Arc<Peer>>,
+}
+
+/// What it means when a subscriber leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Parting {
+    /// Its connection has ended: it uses nothing any more of what it was told.
+    #[default]
+    Known,
+    /// It was not heard of for a while. It may go on with what it knew last.
+    Lost,
 }
 
 /// Why somebody cannot subscribe.
@@ -62,7 +74,9 @@ pub(super) struct Subscriber {
     name: String,
     peer: Mutex<Option<Arc<Peer>>>,
     acks: bool,
+    parting: Parting,
     acked: AtomicU64,
+    left: AtomicBool,
     dirty: Mutex<Dirty>,
 }
 
@@ -112,6 +126,26 @@ impl Subscriber {
 
     pub(super) fn describe(&self, peer: Arc<Peer>) {
         *self.peer.lock() = Some(peer);
+    }
+
+    pub(super) fn acks(&self) -> bool {
+        self.acks
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn parting(&self) -> Parting {
+        self.parting
+    }
+
+    pub(super) fn acked(&self) -> Revision {
+        Revision(self.acked.load(Ordering::Acquire))
+    }
+
+    pub(super) fn has_left(&self) -> bool {
+        self.left.load(Ordering::Acquire)
     }
 
     pub(super) fn info(&self) -> SubscriberInfo {
@@ -179,6 +213,8 @@ impl Hub {
             name: wish.name,
             peer: Mutex::new(wish.peer),
             acks: wish.acks,
+            parting: wish.parting,
+            left: AtomicBool::new(false),
             // It has what it resumes from, and will be told nothing of that again.
             acked: AtomicU64::new(wish.since.unwrap_or_default().0),
             dirty: Mutex::new(Dirty {
@@ -243,13 +279,6 @@ impl Hub {
         subscriber.acked.fetch_max(up_to.0, Ordering::AcqRel);
         self.acknowledged.notify_waiters();
         true
-    }
-
-    /// Whether somebody is subscribed and has not acknowledged `revision` yet.
-    pub(crate) fn waits(&self, subscriber: u64, revision: Revision) -> bool {
-        let subscribers = self.subscribers.lock();
-        let subscriber = subscribers.get(&subscriber);
-        subscriber.is_some_and(|subscriber| subscriber.acked.load(Ordering::Acquire) < revision.0)
     }
 
     /// Resolves at the next acknowledgement, or when somebody leaves.
@@ -381,6 +410,7 @@ impl Drop for Subscription {
             }
         }
         self.hub.subscribers.lock().remove(&self.subscriber.id);
+        self.subscriber.left.store(true, Ordering::Release);
         self.hub.acknowledged.notify_waiters();
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::drain::Drains;
 use super::owner::{Owner, QUEUE, hand_out};
 use super::{Inner, Registry};
 use crate::clock::{Clock, SystemClock};
@@ -77,6 +78,7 @@ impl RegistryBuilder {
         let hub = Arc::new(Hub::new(Arc::clone(&catalog), &config));
         hub.noted(revision);
 
+        let drains = Arc::<Drains>::default();
         let (sender, inbox) = mpsc::channel(QUEUE);
         let (answers, handed_out) = mpsc::channel(QUEUE);
         let stop = CancellationToken::new();
@@ -86,6 +88,7 @@ impl RegistryBuilder {
             catalog: Arc::clone(&catalog),
             journal,
             hub: Arc::clone(&hub),
+            drains: Arc::clone(&drains),
             clock: Arc::clone(&clock),
             liveness: Arc::clone(&liveness),
             inbox,
@@ -134,6 +137,7 @@ impl RegistryBuilder {
             hub,
             noticed,
             owner: sender,
+            drains,
             stop,
             stopped,
             tasks,

@@ -30,12 +30,13 @@ use crate::random::Random;
 
 pub use beat::BeatReport;
 pub use builder::RegistryBuilder;
-pub use drain::Drained;
+pub use drain::{DrainEnd, Drained, InFlight};
 pub use guards::GuardScope;
 pub use noticed::{GUARD_EVENTS_MAX, GuardCounts, GuardEntry, Stalls};
 pub use read::{EventsPage, EventsQuery, GuardState, Status};
 pub use write::{Registered, WriteError, Written};
 
+use drain::Drains;
 use noticed::Noticed;
 use owner::Request;
 
@@ -64,6 +65,7 @@ struct Inner {
     /// Taken for a moment, under the catalog's lock or without it; nothing is locked under it.
     noticed: Arc<Mutex<Noticed>>,
     owner: mpsc::Sender<Request>,
+    drains: Arc<Drains>,
     stop: CancellationToken,
     stopped: CancellationToken,
     tasks: TaskTracker,

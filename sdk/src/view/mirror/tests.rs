@@ -15,6 +15,7 @@ fn whole(revision: u64, addresses: &[&str]) -> ServiceView {
         revision,
         complete: true,
         emptied_by: None,
+        slow_start: None,
         instances: addresses.iter().map(|address| instance(address)).collect(),
     }
 }

@@ -257,6 +257,7 @@ pub(crate) fn instance(address: &str) -> Instance {
         port: 80,
         cluster: "DEFAULT".into(),
         weight: 1.0,
+        effective_weight: None,
         enabled: true,
         metadata: BTreeMap::new(),
         region: None,
@@ -272,6 +273,7 @@ pub(crate) fn instance(address: &str) -> Instance {
         reported: false,
         draining: false,
         since_ms: 0,
+        serving_since_ms: None,
         revision: 1,
         operator: None,
     }
@@ -287,6 +289,7 @@ pub(crate) fn view(service: &str, revision: u64, addresses: &[&str]) -> ServiceV
         revision,
         complete: true,
         emptied_by: None,
+        slow_start: None,
         instances: addresses.iter().map(|address| instance(address)).collect(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -10,8 +11,8 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use beatrix_sdk::wire::{
-    Ack, BeatRequest, BeatResponse, DrainRequest, DrainResponse, Problem, RegisterRequest, RegisterResponse,
-    StatusReport, WriteResponse, problem,
+    Ack, BeatRequest, BeatResponse, DrainRequest, DrainResponse, InFlight, Problem, RegisterRequest,
+    RegisterResponse, StatusReport, WriteResponse, problem,
 };
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -118,17 +119,33 @@ async fn deregister(
     }
 }
 
-async fn drain(uri: Uri, body: Bytes) -> Response {
+/// Complete when the last that was said to be in flight is nothing.
+async fn drain(State(registry): State<Arc<Registry>>, uri: Uri, body: Bytes) -> Response {
     let request: DrainRequest = serde_json::from_slice(&body).unwrap();
+    let deadline = tokio::time::Instant::now() + Duration::from_millis(request.deadline_ms.unwrap());
+    let said = || {
+        let asked = registry.asked.lock();
+        let beats = asked.iter().rev().filter_map(|asked| match asked {
+            Asked::Beat(beat) => beat.in_flight.values().next().copied(),
+            _ => None,
+        });
+        beats.into_iter().next()
+    };
+    while said().is_some_and(|count| count > 0) && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let said = said();
     json(
         StatusCode::OK,
         &DrainResponse {
             epoch: "e".into(),
             revision: 3,
-            complete: true,
+            complete: said.is_none_or(|count| count == 0),
             acknowledged: vec![uri.path().to_owned(), request.deadline_ms.unwrap().to_string()],
             waiting: vec![],
             without_acks: 0,
+            in_flight: said.map(|count| InFlight { count, at_ms: 7 }),
+            ended: None,
         },
     )
 }

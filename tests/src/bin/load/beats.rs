@@ -189,7 +189,7 @@ pub(crate) fn batches(cluster: &str, leases: &[String], size: u64) -> anyhow::Re
         let beat = BeatRequest {
             cluster_id: cluster.to_owned(),
             leases: leases.to_vec(),
-            statuses: Vec::new(),
+            ..BeatRequest::default()
         };
         let body = serde_json::to_vec(&beat)?;
         anyhow::Ok(Bytes::from(

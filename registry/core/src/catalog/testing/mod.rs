@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    Cluster, Declared, DeclaredStatus, Endpoint, Epoch, Health, Lease, Liveness, Marks, Member, Metadata,
-    Mono, OperatorPatch, Origin, Reason, Record, Registration, Revision, ServiceKey, ServicePatch, State,
-    Timings, Wall, Weight,
+    Begun, Cluster, Declared, DeclaredStatus, Endpoint, Epoch, Health, Lease, Liveness, Marks, Member,
+    Metadata, Mono, OperatorPatch, Origin, Reason, Record, Registration, Revision, ServiceKey, ServicePatch,
+    Share, State, Timings, Wall, Weight,
 };
 
 use super::{Catalog, CatalogConfig, Command, Committed, Decision, GuardEvent, Mutation, Refusal, View};
@@ -40,6 +40,8 @@ pub(crate) fn member(endpoint: &Endpoint, slot: u32) -> Member {
             reason: Reason::Registered,
             revision: Revision(1),
             since: Wall(0),
+            share: Share::FULL,
+            begun: Begun::NEVER,
         },
         record: Arc::new(Record::new(beat(), None, None)),
     }

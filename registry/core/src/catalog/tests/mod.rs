@@ -15,6 +15,7 @@ mod limits;
 mod model;
 mod namespaces;
 mod property;
+mod ramps;
 mod restart;
 mod services;
 mod sessions;

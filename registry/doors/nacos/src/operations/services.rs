@@ -6,7 +6,7 @@ use std::sync::Arc;
 use beatrix_core::catalog::{Refusal, View};
 use beatrix_core::model::{
     Checker, Cluster, ClusterSettings, Existence, Health, Invalid, Lifetime, Metadata, Reason, Selector,
-    ServiceKey, ServicePatch, ServiceSettings, Threshold,
+    ServiceKey, ServicePatch, ServiceSettings, SlowStart, Threshold,
 };
 use beatrix_engine::WriteError;
 
@@ -25,6 +25,7 @@ pub(crate) struct Declaration {
     service: ServiceKey,
     threshold: Threshold,
     metadata: Metadata,
+    slow_start: Option<SlowStart>,
     selector: Selector,
 }
 
@@ -45,10 +46,12 @@ impl Declaration {
         };
         let metadata = params.get(Param::Metadata)?;
         let metadata = metadata.map(|text| metadata::parse(&text)).transpose()?;
+        let metadata = metadata.unwrap_or_default();
         Ok(Self {
             service,
             threshold,
-            metadata: metadata.unwrap_or_default(),
+            slow_start: metadata::slow_start(&metadata)?,
+            metadata,
             selector,
         })
     }
@@ -60,6 +63,7 @@ impl Declaration {
             metadata: Some(self.metadata),
             selector: Some(self.selector),
             expires: Some(expires),
+            slow_start: self.slow_start.map(Some),
             ..ServicePatch::default()
         };
         (self.service, patch)

@@ -73,8 +73,10 @@ impl Waiting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) subscription: u64,
-    /// The state that the client knows now, if it was the newest datagram. Otherwise it has shown that he is there.
-    pub(super) newest: Option<Revision>,
+    /// The state that the client knows now.
+    pub(super) revision: Revision,
+    /// Whether it was the newest datagram. Otherwise a newer one is on its way.
+    pub(super) newest: bool,
 }
 
 /// What time demands.
@@ -163,8 +165,10 @@ impl Book {
             id: newest, revision, ..
         } = waiting.sent;
         // What was sent again told the same under another number.
-        let newest = (newest == id || waiting.earlier.contains(&(id, revision))).then_some(revision);
-        if newest.is_some() {
+        let earlier = waiting.earlier.iter().find(|(earlier, _)| *earlier == id);
+        let told = earlier.map_or(revision, |(_, told)| *told);
+        let newest = newest == id || told == revision;
+        if newest {
             self.forget(subscription);
         } else {
             waiting.since = now;
@@ -172,7 +176,11 @@ impl Book {
             waiting.earlier.retain(|(earlier, _)| *earlier != id);
             self.by_ack.remove(&(from, id));
         }
-        Some(Answer { subscription, newest })
+        Some(Answer {
+            subscription,
+            revision: told,
+            newest,
+        })
     }
 
     /// Expects nothing more of a subscription.
@@ -259,7 +267,7 @@ mod tests {
         fn ack(&mut self, port: u16, id: u64, now: Instant) -> Option<Option<u64>> {
             let answer = self.acknowledged(target(port), id, now)?;
             assert_eq!(answer.subscription, u64::from(port));
-            Some(answer.newest.map(|revision| revision.0))
+            Some(answer.newest.then_some(answer.revision.0))
         }
 
         fn is_empty(&self) -> bool {
@@ -283,6 +291,30 @@ mod tests {
         // It is never too late to hear of him.
         assert_eq!(book.ack(1, 7, at(60_000)), Some(Some(70)));
         assert!(book.is_empty());
+    }
+
+    #[test]
+    fn an_acknowledgement_of_an_earlier_datagram_tells_the_state_of_that_one() {
+        let mut book = Book::default();
+        let now = Instant::now();
+        for id in 7..=9 {
+            book.sent(1, sent(id, 1), now);
+        }
+        let answer = |revision, newest| {
+            Some(Answer {
+                subscription: 1,
+                revision: Revision(revision),
+                newest,
+            })
+        };
+        assert_eq!(book.acknowledged(target(1), 8, now), answer(80, false));
+        assert_eq!(book.acknowledged(target(1), 8, now), None, "it counts once");
+        assert_eq!(book.acknowledged(target(1), 9, now), answer(90, true));
+        assert_eq!(
+            book.acknowledged(target(1), 7, now),
+            None,
+            "the newest says it all"
+        );
     }
 
     #[test]

@@ -289,11 +289,16 @@ async fn receive<D: Datagrams>(shared: Arc<Shared>, datagrams: Arc<D>) {
 }
 
 fn take(shared: &Shared, answer: Answer) {
-    let Answer { subscription, newest } = answer;
-    if let Some(revision) = newest {
+    let Answer {
+        subscription,
+        revision,
+        newest,
+    } = answer;
+    if newest {
         count(&shared.counters.acknowledged, 1);
-        shared.registry.hub().acknowledge(subscription, revision);
     }
+    // Also of a state that a newer datagram has superseded: a drain may wait for just this one.
+    shared.registry.hub().acknowledge(subscription, revision);
     if shared.leases.lock().heard(subscription) {
         shared.ready.woken(subscription);
     }

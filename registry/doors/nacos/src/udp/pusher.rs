@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use beatrix_engine::Registry;
-use beatrix_engine::hub::Subscribe;
+use beatrix_engine::hub::{Parting, Subscribe};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -137,9 +137,11 @@ impl Pusher {
         }
         let wish = Subscribe {
             services: vec![told.service.clone()],
-            name: format!("udp {}", told.target),
-            // It does acknowledge, but a drain must not wait for datagrams that nobody may ever have received.
-            acks: false,
+            name: format!("{} (nacos-udp)", told.target),
+            // A drain waits for it, up to its deadline. That its lease ends is no acknowledgement: nobody knows whether
+            // it goes on with the list that it has.
+            acks: true,
+            parting: Parting::Lost,
             since: None,
             peer: Some(Arc::clone(&told.peer)),
         };

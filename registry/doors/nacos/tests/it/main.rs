@@ -15,5 +15,6 @@ mod operators;
 mod property;
 mod register;
 mod server;
+mod slow_start;
 mod udp;
 mod update;

@@ -7,8 +7,10 @@
 
 mod bad_input;
 mod door;
+mod drains;
 mod guard;
 mod instances;
 mod services;
+mod slow_start;
 mod time;
 mod watch;

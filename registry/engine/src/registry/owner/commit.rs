@@ -114,6 +114,7 @@ impl<J: Journal> Owner<J> {
             self.hub.noted(newest);
         }
         drop(catalog);
+        self.drains.applied();
         if !topics.is_empty() {
             self.unscheduled_since.get_or_insert_with(Instant::now);
             self.unscheduled.append(&mut topics);

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use group::Told;
 
+use super::drain::Drains;
 use super::noticed::Noticed;
 use super::write::{WriteError, Written};
 use crate::clock::Clock;
@@ -76,6 +77,8 @@ pub(super) struct Owner<J> {
     pub(super) catalog: Arc<Mutex<Catalog>>,
     pub(super) journal: J,
     pub(super) hub: Arc<Hub>,
+    /// Who waits for a drain wants to know of every change.
+    pub(super) drains: Arc<Drains>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) liveness: Arc<LivenessClock>,
     pub(super) inbox: mpsc::Receiver<Request>,

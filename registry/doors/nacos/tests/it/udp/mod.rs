@@ -3,6 +3,7 @@
 mod air;
 mod bounds;
 mod checklist;
+mod drain;
 mod loopback;
 mod sharing;
 
@@ -75,6 +76,13 @@ impl Pushing {
             }
         }
         all.len()
+    }
+
+    /// The next list that is pushed, which is acknowledged.
+    pub(crate) async fn next_list(&mut self) -> Value {
+        let next = self.clients.next().await;
+        self.clients.ack(&next);
+        next.list()
     }
 
     /// Stops, and expects that pushing has ended in order.
