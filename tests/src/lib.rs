@@ -10,12 +10,14 @@
 //! - [`native`], [`nacos`]: the two APIs as short calls.
 //! - [`sse`]: a raw Server-Sent Events reader that notes when each event arrived.
 //! - [`udp`]: a subscriber over UDP, as the older Nacos clients are.
+//! - [`cut`]: a network of its own behind a link that the test can cut.
 //! - [`recorder`]: a relay in front of the registry that notes when each beat passed.
 //! - [`eventually`]: waiting for a condition with a deadline.
 //! - [`proc_fs`]: memory and CPU of a process as the kernel counts them.
 //!
 //! Nothing here asserts a speed, and no port is fixed.
 
+pub mod cut;
 pub mod eventually;
 pub mod http1;
 pub mod nacos;

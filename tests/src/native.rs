@@ -1,11 +1,12 @@
 //! The native API as short calls, in namespace `public` and group `DEFAULT_GROUP`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use beatrix_wire::{
-    Ack, BeatRequest, BeatResponse, DrainRequest, DrainResponse, EventsPage, Liveness, RegisterRequest,
-    RegisterResponse, RegistryStatus, ServiceView, WriteResponse,
+    Ack, BeatRequest, BeatResponse, DrainRequest, DrainResponse, EventsPage, GuardEnded, GuardScope,
+    Liveness, RegisterRequest, RegisterResponse, RegistryStatus, ServiceView, WriteResponse,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -168,6 +169,42 @@ impl Native {
     /// As [`Native::register`].
     pub async fn status(&self) -> anyhow::Result<RegistryStatus> {
         self.call("GET", "/api/v1/status", NOTHING).await
+    }
+
+    /// Forces the mass-expiry guard, with this query.
+    ///
+    /// # Errors
+    ///
+    /// As [`Native::register`].
+    pub async fn force_guard(&self, query: &str) -> anyhow::Result<GuardScope> {
+        self.call("PUT", &format!("/api/v1/guard{query}"), NOTHING).await
+    }
+
+    /// Ends the mass-expiry guard, with this query.
+    ///
+    /// # Errors
+    ///
+    /// As [`Native::register`].
+    pub async fn end_guard(&self, query: &str) -> anyhow::Result<GuardEnded> {
+        self.call("DELETE", &format!("/api/v1/guard{query}"), NOTHING)
+            .await
+    }
+
+    /// The registry's metrics, by name with its labels.
+    ///
+    /// # Errors
+    ///
+    /// As [`Native::register`]; or when a line is none.
+    pub async fn metrics(&self) -> anyhow::Result<BTreeMap<String, f64>> {
+        let answer = http1::get(self.addr, "/metrics").await?;
+        accepted(&answer)?;
+        let text = answer.text();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let samples = lines.map(|line| {
+            let (name, value) = line.rsplit_once(' ').context("a line without a value")?;
+            anyhow::Ok((name.to_owned(), value.parse()?))
+        });
+        samples.collect()
     }
 
     /// Watches services; `resume` is the id of the last event that was seen before a cut.

@@ -1,7 +1,7 @@
 //! One kept connection.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
@@ -59,15 +59,27 @@ impl Response {
     }
 }
 
+/// Whether what is sent to an address cannot leave this machine: the loopback interface, and the range for
+/// benchmarks (RFC 2544, 198.18.0.0/15), of which [`crate::cut`] takes the addresses of its links and which nobody
+/// routes.
+#[must_use]
+pub fn stays_here(ip: IpAddr) -> bool {
+    let benchmarks = match ip {
+        IpAddr::V4(ip) => ip.octets()[0] == 198 && ip.octets()[1] & 0xFE == 18,
+        IpAddr::V6(_) => false,
+    };
+    ip.is_loopback() || benchmarks
+}
+
 impl Connection {
     /// Connects.
     ///
     /// # Errors
     ///
-    /// When the address is not one of the loopback interface, or when nobody listens there.
+    /// When the address is not one of this machine by the rule of [`stays_here`], or when nobody listens there.
     pub async fn open(addr: SocketAddr) -> io::Result<Self> {
-        if !addr.ip().is_loopback() {
-            let message = format!("{addr} is not a loopback address, and no other is ever a target");
+        if !stays_here(addr.ip()) {
+            let message = format!("{addr} is not an address of this machine, and no other is ever a target");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let stream = TcpStream::connect(addr).await?;

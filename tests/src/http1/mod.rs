@@ -4,7 +4,7 @@
 //! input must be able to send bytes that a decent client refuses to send.
 //!
 //! - [`Request`]: the bytes to send.
-//! - [`Connection`]: sends them and reads the answer; kept alive, no pipelining, loopback addresses only.
+//! - [`Connection`]: sends them and reads the answer; kept alive, no pipelining, addresses of this machine only.
 //! - [`Head`]: status and headers of an answer.
 //! - [`body`]: where an answer ends: by length, by chunks, or with the connection.
 
@@ -13,6 +13,6 @@ mod connection;
 mod head;
 mod request;
 
-pub use connection::{Connection, Response, get, send};
+pub use connection::{Connection, Response, get, send, stays_here};
 pub use head::Head;
 pub use request::Request;

@@ -7,6 +7,7 @@ mod clients;
 mod config;
 mod drain;
 mod expiry;
+mod guard;
 mod load;
 mod push;
 mod slow_subscriber;

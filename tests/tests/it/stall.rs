@@ -65,10 +65,27 @@ async fn whoever_beats_again_after_a_stall_was_never_away() -> anyhow::Result<()
         .map(|it| it.kind)
         .collect();
     assert_eq!(kinds, [ChangeKind::Registered], "{events:?}");
-    let stalled = Duration::from_millis(registry.native().status().await?.stalled_ms);
+    let status = registry.native().status().await?;
+    let stalled = Duration::from_millis(status.stalled_ms);
     assert!(
         stalled + Duration::from_secs(1) >= STALL,
         "the stall is shown: {stalled:?}"
     );
+    let stalls = status.stalls;
+    assert!(
+        stalls.count >= 1 && stalls.last_ms <= stalls.total_ms,
+        "{stalls:?}"
+    );
+    assert_eq!(stalls.total_ms, status.stalled_ms);
+    assert!(
+        stalls.last_at_ms.is_some_and(|at| at > status.started_at_ms),
+        "{stalls:?}"
+    );
+    let metrics = registry.native().metrics().await?;
+    assert!(metrics["beatrix_stalls_total"] >= 1.0, "{metrics:?}");
+    let shown = metrics["beatrix_stall_seconds_total"];
+    assert!((shown - stalled.as_secs_f64()).abs() < 2.0, "{shown}");
+    // The guard had nothing to do with it.
+    assert_eq!((status.guard.trips, status.guard.suspects), (0, 0));
     Ok(())
 }

@@ -6,9 +6,11 @@
 //! - `udp`: one subscriber over UDP, and changes.
 //! - `hold`: many instances, and what they cost while nothing happens.
 //! - `silence`: many instances that fall silent together, and how exactly that is found out.
+//! - `providers`: many providers that live in their own rhythm, for tests of what becomes of them.
 //! - `bare`: the other side of a comparison: bare axum handlers that answer the same bytes.
 //!
-//! All but `bare` take any address of the loopback interface, so that a peer runs under the same load.
+//! All but `bare` take any address of the loopback interface, so that a peer runs under the same load; `providers` also
+//! those of the links that tests lay.
 #![expect(clippy::print_stdout, reason = "this is a command line")]
 
 mod bare;
@@ -19,6 +21,7 @@ mod fleet;
 mod flips;
 mod hold;
 mod list;
+mod providers;
 mod pump;
 mod register;
 mod report;
@@ -59,6 +62,8 @@ enum Command {
     Hold(hold::Hold),
     /// Many instances that fall silent together. The registry's guard has to be off.
     Silence(silence::Silence),
+    /// Many providers, each in its own rhythm, until SIGTERM.
+    Providers(providers::Providers),
     /// Bare axum handlers that answer the same bytes.
     Bare(bare::Bare),
 }
@@ -86,6 +91,7 @@ fn main() -> anyhow::Result<()> {
             Command::Udp(command) => command.run().await,
             Command::Hold(command) => command.run().await,
             Command::Silence(command) => command.run().await,
+            Command::Providers(command) => command.run().await,
             Command::Bare(command) => command.run().await,
         }
     })
