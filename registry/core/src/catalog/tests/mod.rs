@@ -20,3 +20,4 @@ mod settings;
 mod simulation;
 mod spared;
 mod threads;
+mod warming;
