@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::owner::{Owner, QUEUE, hand_out};
-use super::{Inner, Registry};
+use super::{Inner, Registry, checkpointer};
 use crate::clock::{Clock, SystemClock};
 use crate::config::EngineConfig;
 use crate::hub::Hub;
@@ -74,6 +74,7 @@ impl RegistryBuilder {
         let now = clock.mono();
         let liveness = Arc::new(LivenessClock::new(now));
         catalog.resume(restored.epoch, restored.revision, restored.gaps.clone(), now);
+        let checkpoints = journal.checkpoints();
         let revision = catalog.version().revision;
         let (beats, published, settings) = (catalog.beats(), catalog.published(), catalog.settings());
         let catalog = Arc::new(Mutex::new(catalog));
@@ -113,6 +114,9 @@ impl RegistryBuilder {
             tokio::spawn(owned);
         }
         tasks.spawn(hand_out(handed_out));
+        if let Some(checkpoints) = checkpoints {
+            tasks.spawn(checkpointer::run(Arc::clone(&catalog), checkpoints, stop.clone()));
+        }
         let stopped = CancellationToken::new();
         let all_ended = stopped.clone();
         tasks.spawn(async move {
