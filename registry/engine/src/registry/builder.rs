@@ -115,7 +115,12 @@ impl RegistryBuilder {
         }
         tasks.spawn(hand_out(handed_out));
         if let Some(checkpoints) = checkpoints {
-            tasks.spawn(checkpointer::run(Arc::clone(&catalog), checkpoints, stop.clone()));
+            // Also when the registry is dropped without a stop.
+            let (of, stop, ended) = (Arc::clone(&catalog), stop.clone(), owner_ended.clone());
+            tasks.spawn(async move {
+                let made = checkpointer::run(of, checkpoints, stop);
+                ended.run_until_cancelled(made).await;
+            });
         }
         let stopped = CancellationToken::new();
         let all_ended = stopped.clone();
