@@ -127,7 +127,11 @@ impl Config {
     fn finish(&mut self, errors: &mut Vec<String>) {
         let [interval, unhealthy, remove] = self.timings_ms.map(Duration::from_millis);
         match beatrix_core::model::Timings::new(interval, unhealthy, remove) {
-            Ok(timings) => self.engine.timings = timings,
+            Ok(timings) => {
+                self.engine.timings = timings;
+                // After a restart, for those that cannot name any.
+                self.engine.catalog.returning = timings;
+            }
             Err(invalid) => errors.push(format!("default times: {invalid}")),
         }
     }

@@ -31,6 +31,9 @@ impl Catalog {
     pub fn apply(&mut self, committed: Committed, now: Mono) -> Option<Arc<Shared>> {
         debug_assert!(committed.revision > self.revision, "revisions strictly grow");
         self.revision = committed.revision;
+        if self.is_restored(&committed) {
+            return None;
+        }
         let moment = Moment {
             revision: committed.revision,
             at: committed.at,
@@ -87,6 +90,10 @@ impl Catalog {
             }
             Mutation::SettingChanged { name, value } => {
                 self.change_setting(name, value, moment.now);
+                None
+            }
+            Mutation::Warmed => {
+                self.warmed(moment.revision);
                 None
             }
         }
@@ -202,7 +209,9 @@ impl Catalog {
     ) -> Option<Arc<Shared>> {
         let index = self.index_of(key)?;
         let number = self.slot_number(index, endpoint)?;
-        self.forget_silence(number, reason == Reason::Expired);
+        // A connection that closes takes its instances along at once; one that died with the process before is missed.
+        let missed = reason == Reason::SessionClosed && self.is_unconfirmed(number);
+        self.forget_silence(number, reason == Reason::Expired || missed);
         self.flaps.forget(number);
         self.leave_session(index, endpoint);
         let service = self.services[index as usize].as_mut()?;
@@ -238,6 +247,7 @@ impl Catalog {
         let member = service.roster.get_mut(endpoint)?;
         let (counted, served) = (CountedAs::from(&*member), member.service());
         let before = member.state;
+        let confirmed = !marks.has(Marks::UNCONFIRMED);
         let state = &mut member.state;
         if state.health != health {
             state.since = moment.at;
@@ -254,6 +264,9 @@ impl Catalog {
         let now_counted = CountedAs::from(&*member);
         self.recount(index, Some(counted), Some(now_counted));
         self.follow_ramp(index, number, after.share, began, moment.now);
+        if confirmed {
+            self.confirm(number);
+        }
 
         self.note_flap(number, before, after, moment.now);
         if self.slots.get(number).is_some_and(|slot| slot.timings.is_some()) {
@@ -299,6 +312,7 @@ impl Catalog {
         if before.health != after.health {
             self.note_flap(number, before, after, moment.now);
         }
+        self.show_confirmed(index, endpoint);
         self.flag(number);
         Some(self.changed(
             index,

@@ -142,6 +142,8 @@ pub enum Subject<'a> {
     Namespace(&'a Namespace),
     /// A setting of the whole registry.
     Setting(&'a SettingName),
+    /// The registry as a whole.
+    Registry,
 }
 
 impl<'a> Subject<'a> {
@@ -150,7 +152,7 @@ impl<'a> Subject<'a> {
     pub fn instance(self) -> Option<(&'a ServiceKey, &'a Endpoint)> {
         match self {
             Self::Instance(service, endpoint) => Some((service, endpoint)),
-            Self::Service(_) | Self::Namespace(_) | Self::Setting(_) => None,
+            Self::Service(_) | Self::Namespace(_) | Self::Setting(_) | Self::Registry => None,
         }
     }
 
@@ -159,7 +161,7 @@ impl<'a> Subject<'a> {
     pub fn service(self) -> Option<&'a ServiceKey> {
         match self {
             Self::Instance(service, _) | Self::Service(service) => Some(service),
-            Self::Namespace(_) | Self::Setting(_) => None,
+            Self::Namespace(_) | Self::Setting(_) | Self::Registry => None,
         }
     }
 }
@@ -299,6 +301,8 @@ pub enum Mutation {
         /// Its value; `None` for none.
         value: Option<Arc<str>>,
     },
+    /// After a restart: the registry knows all instances again. All views are new from here on.
+    Warmed,
 }
 
 impl Mutation {
@@ -328,6 +332,7 @@ impl Mutation {
                 Subject::Namespace(namespace)
             }
             Self::SettingChanged { name, .. } => Subject::Setting(name),
+            Self::Warmed => Subject::Registry,
         }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::liveness::observe;
 use crate::model::{
-    Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, Marks, Member, Mono, Reason, Registration,
-    ServiceKey,
+    Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, LivenessKind, Marks, Member, Mono, Reason,
+    Registration, ServiceKey,
 };
 
 use super::Catalog;
@@ -98,11 +98,13 @@ impl Catalog {
                 if member.state.health == health {
                     return Ok(Decision::Nothing);
                 }
+                // Its client has not shown by that that it lives.
+                let unconfirmed = self.is_unconfirmed(member.slot);
                 Mutation::Measured {
                     service,
                     endpoint,
                     health,
-                    marks: Marks::NONE,
+                    marks: Marks::NONE.with(Marks::UNCONFIRMED, unconfirmed),
                     reason,
                 }
             }
@@ -209,7 +211,9 @@ impl Catalog {
             Liveness::Static => member.state.reason != Reason::Registered || member.state.health == health,
             Liveness::Probe { .. } | Liveness::Session(_) => true,
         };
-        if stands && *known == *registration && member.record.declared.is_none() {
+        // One that is known from before a restart is confirmed by it, and shown so.
+        let confirms = known.liveness.kind() != LivenessKind::Probe && self.is_unconfirmed(member.slot);
+        if stands && !confirms && *known == *registration && member.record.declared.is_none() {
             self.beats.cell(member.slot).restart(now);
             return Ok(Decision::Nothing);
         }
@@ -326,12 +330,13 @@ impl Catalog {
         let Liveness::Probe { rise, fall } = member.record.registration.liveness else {
             return Ok(Decision::Nothing);
         };
-        let (number, health) = (member.slot, member.state.health);
-        let (unwell, said) = (member.record.unwell(), member.state.reason == Reason::Declared);
-        let flipped = self
-            .slots
-            .get_mut(number)
-            .and_then(|slot| observe(&mut slot.streak, health, good, rise, fall));
+        let (number, health, reason) = (member.slot, member.state.health, member.state.reason);
+        let (unwell, said) = (member.record.unwell(), reason == Reason::Declared);
+        let shown_unconfirmed = member.state.marks.has(Marks::UNCONFIRMED);
+        let flipped = self.slots.get_mut(number).and_then(|slot| {
+            slot.unconfirmed = false;
+            observe(&mut slot.streak, health, good, rise, fall)
+        });
         // One that is held down has to be well without interruption: the first bad answer is one.
         let held = self.flaps.is_held(number);
         let flipped = if held && !good {
@@ -339,33 +344,32 @@ impl Catalog {
         } else {
             flipped
         };
-        Ok(match flipped {
-            Some(Health::Healthy) if held => Decision::Nothing,
+        let measured = match flipped {
+            None => None,
+            Some(Health::Healthy) if held => None,
             // Nor by answering well does it become healthy; but then only what it says itself keeps it unhealthy.
-            Some(Health::Healthy) if unwell && said => Decision::Nothing,
-            Some(Health::Healthy) if unwell => Decision::Commit(vec![Mutation::Measured {
+            Some(Health::Healthy) if unwell && said => None,
+            Some(_) if good => {
+                let (_, member) = self.find(&service, &endpoint)?;
+                Some(self.well(member, unwell, Reason::ProbePassed, now))
+            }
+            Some(_) => Some((
+                Health::Unhealthy,
+                self.mark_if_flipped(number, now),
+                Reason::ProbeFailed,
+            )),
+        };
+        // The first answer after a restart confirms it, whatever it is. While many are confirmed that is shown at the end.
+        let confirmed = (shown_unconfirmed && self.asks_first_beats())
+            .then(|| (health, self.flap_mark(number, now), reason));
+        Ok(match measured.or(confirmed) {
+            Some((health, marks, reason)) => Decision::Commit(vec![Mutation::Measured {
                 service,
                 endpoint,
-                health: Health::Unhealthy,
-                marks: self.flap_mark(number, now),
-                reason: Reason::Declared,
+                health,
+                marks,
+                reason,
             }]),
-            Some(_) => {
-                let (_, member) = self.find(&service, &endpoint)?;
-                let (health, marks, reason) = if good {
-                    self.well(member, unwell, Reason::ProbePassed, now)
-                } else {
-                    let marks = self.mark_if_flipped(number, now);
-                    (Health::Unhealthy, marks, Reason::ProbeFailed)
-                };
-                Decision::Commit(vec![Mutation::Measured {
-                    service,
-                    endpoint,
-                    health,
-                    marks,
-                    reason,
-                }])
-            }
             None => Decision::Nothing,
         })
     }
@@ -385,6 +389,7 @@ impl Catalog {
         // over and over, and its instances shall not be searched for each time.
         let slot = self.slots.get(number)?;
         let timings = slot.timings?;
+        let unconfirmed = slot.unconfirmed && self.asks_first_beats();
         let first = timings.unhealthy_after().min(timings.remove_after());
         let last_beat = self.beats.cell(number).last_beat();
         if last_beat <= slot.restarted || now >= last_beat.after(first) {
@@ -392,9 +397,10 @@ impl Catalog {
         }
         let (slot, service, member) = self.at_slot(number)?;
         let unwell = unwell.unwrap_or_else(|| member.record.unwell());
-        if !slot
-            .phase
-            .awaits_beat(&member.state, unwell, self.flaps.is_held(number))
+        if !unconfirmed
+            && !slot
+                .phase
+                .awaits_beat(&member.state, unwell, self.flaps.is_held(number))
         {
             return None;
         }

@@ -42,6 +42,7 @@ impl Catalog {
             self.forced_next,
             self.flaps.next(),
             ramps,
+            self.next_warming(),
             kept(emptied, self.config.empty_service_kept),
             kept(layers, self.config.layer_kept),
         ]
@@ -83,6 +84,7 @@ impl Catalog {
         }
         self.end_flaps(now, &mut mutations);
         self.step_ramps(now, &mut mutations);
+        self.warm(now, &mut mutations);
         self.drop_layers(now, &mut mutations);
         self.drop_services(now, &mut mutations);
         (mutations, events)
@@ -164,7 +166,10 @@ impl Catalog {
                 service: service.key().clone(),
                 endpoint: slot.endpoint.clone(),
                 health: member.state.health,
-                marks: self.flap_mark(number, now).with(Marks::SUSPECT, true),
+                marks: self
+                    .flap_mark(number, now)
+                    .and(self.marks_by_now(number, Marks::UNCONFIRMED))
+                    .with(Marks::SUSPECT, true),
                 reason: Reason::Guarded,
             });
         }
@@ -177,17 +182,24 @@ impl Catalog {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
             health: Health::Unhealthy,
-            marks: self.mark_if_flipped(number, now),
+            marks: self
+                .mark_if_flipped(number, now)
+                .and(self.marks_by_now(number, Marks::UNCONFIRMED)),
             reason: Reason::Silent,
         })
     }
 
     fn expiry(&self, number: u32) -> Option<Mutation> {
         let (slot, service) = self.slot_and_service(number)?;
+        // One that lived by a connection, which died with the process before, and that did not come back.
+        let reason = match slot.unconfirmed && service.is_of_session(&slot.endpoint) {
+            true => Reason::SessionClosed,
+            false => Reason::Expired,
+        };
         Some(Mutation::Removed {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
-            reason: Reason::Expired,
+            reason,
         })
     }
 }

@@ -345,7 +345,10 @@ impl Catalog {
                 } else {
                     Health::Healthy
                 },
-                marks: self.flap_mark(member.slot, now).with(Marks::SUSPECT, true),
+                marks: self
+                    .flap_mark(member.slot, now)
+                    .and(self.marks_by_now(member.slot, member.state.marks))
+                    .with(Marks::SUSPECT, true),
                 reason: Reason::Guarded,
             })
             .collect()

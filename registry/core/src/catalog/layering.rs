@@ -161,6 +161,7 @@ impl Catalog {
         let (number, share, now_counted) = (member.slot, member.state.share, CountedAs::from(&*member));
         self.recount(index, Some(counted), Some(now_counted));
         self.follow_ramp(index, number, share, began, moment.now);
+        self.show_confirmed(index, endpoint);
         Some(self.changed(
             index,
             endpoint.clone(),

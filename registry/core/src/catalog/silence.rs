@@ -88,9 +88,11 @@ impl Catalog {
     pub(super) fn flag(&self, number: u32) {
         if let Some((slot, _, member)) = self.at_slot(number) {
             let awaits = slot.timings.is_some()
-                && slot
-                    .phase
-                    .awaits_beat(&member.state, member.record.unwell(), self.flaps.is_held(number));
+                && (slot.phase.awaits_beat(
+                    &member.state,
+                    member.record.unwell(),
+                    self.flaps.is_held(number),
+                ) || slot.unconfirmed && self.asks_first_beats());
             self.beats.cell(number).set_silent(awaits);
         }
     }

@@ -52,12 +52,15 @@ impl Maybe {
 pub(super) struct Slot {
     pub(super) service: u32,
     pub(super) endpoint: Endpoint,
-    /// The times, if it lives by beats. A copy of what the record says: the wheel fires once for each instance and
+    /// The times, if it lives by beats, or has to come back after a restart like one that does. A copy of what the record says: the wheel fires once for each instance and
     /// timeout, and shall not search the service for it.
     pub(super) timings: Option<Timings>,
     /// Whether its silence has consequences. Where it has none the wheel need not look at it.
     pub(super) expires: bool,
     pub(super) phase: Phase,
+    /// Whether it is known from before a restart and nothing was heard of it since, as far as the owner knows: the cell
+    /// knows of first beats that the owner need not be told of.
+    pub(super) unconfirmed: bool,
     pub(super) streak: Streak,
     /// The part of time in which the guards counted its silence, while they do. Each silence is counted once, also
     /// if what came of it could not be committed and it is found silent again.
@@ -85,6 +88,7 @@ impl Slot {
             timings: None,
             expires: true,
             phase: Phase::Live,
+            unconfirmed: false,
             streak: Streak::default(),
             fell: Maybe::NONE,
             armed: Maybe::NONE,
@@ -100,6 +104,7 @@ impl Slot {
         };
         self.expires = expires;
         self.phase = Phase::Live;
+        self.unconfirmed = false;
         self.streak = Streak::default();
         self.restarted = now;
     }

@@ -37,6 +37,12 @@ impl Marks {
         Self(if set { self.0 | marks.0 } else { self.0 & !marks.0 })
     }
 
+    /// These and `others`.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(self) -> bool {

@@ -42,8 +42,9 @@
 //! - Metadata has at most 128 entries, none with an empty key, and a JSON `null` in it becomes the empty text (Nacos: as
 //!   many as have room, any key, and `null` stays).
 //! - `instanceId` is on every host, also of v2 and v3: the Python client needs it.
-//! - While the registry may not know all instances yet, lists are refused with 503 like those of a Nacos that is not
-//!   up, instead of being served incomplete.
+//! - After a restart, while the registry may not know all instances yet, the lists that it restored are served, and a list
+//!   without hosts is refused with 503 like those of a Nacos that is not up: clients take an empty one as the truth.
+//!   Nothing is pushed over UDP until it does, and then to all; the readiness paths follow.
 //!
 //! Services, consoles, the server:
 //!

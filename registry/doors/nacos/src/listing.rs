@@ -50,6 +50,14 @@ impl HostList {
             }
         }
     }
+
+    /// Whether there is no host in it.
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Open(pieces) => pieces.iter().all(Bytes::is_empty),
+            Self::Closed(all) => all.len() == CLOSING.len(),
+        }
+    }
 }
 
 /// What a list has.
@@ -152,7 +160,7 @@ impl Wanted<'_> {
 /// The hosts of a service. Nacos: a service that does not exist has none.
 ///
 /// # Errors
-/// If its name breaks a rule, or not all instances may be known.
+/// If its name breaks a rule, or there are none and not all instances may be known.
 pub(crate) fn hosts(nacos: &Nacos, service: &Service<'_>, filter: Filter<'_>) -> Result<Found, Error> {
     let registry = &nacos.registry;
     let Some(view) = registry.view(service.borrowed()) else {
@@ -160,8 +168,9 @@ pub(crate) fn hosts(nacos: &Nacos, service: &Service<'_>, filter: Filter<'_>) ->
         known(registry.complete())?;
         return Ok(Found::default());
     };
-    known(view.complete)?;
-    Ok(of_view(registry, &view, filter))
+    let found = of_view(registry, &view, filter);
+    known(view.complete || !found.hosts.is_empty())?;
+    Ok(found)
 }
 
 /// The hosts of a view.
@@ -204,7 +213,8 @@ fn all(hosts: &Hosts<'_>, view: &View, health: Shown) -> HostList {
     }))
 }
 
-/// An incomplete list is never served as the truth: clients take an empty one at its word.
+/// After a restart what was restored is served, but no list without hosts before all may be known: clients take an empty
+/// one at its word, and keep theirs after an error.
 pub(crate) fn known(complete: bool) -> Result<(), Error> {
     if complete { Ok(()) } else { Err(Error::Warming) }
 }
@@ -300,7 +310,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_registry_that_may_not_know_all_serves_no_list() {
+    fn a_registry_that_may_not_know_all_serves_no_empty_list() {
+        let empty = [
+            HostList::Open(vec![Bytes::new()]),
+            HostList::Open(Vec::new()),
+            HostList::Closed(Bytes::from_static(CLOSING)),
+        ];
+        assert!(empty.iter().all(HostList::is_empty));
+        assert!(!HostList::Open(vec![Bytes::new(), Bytes::from_static(b"{}")]).is_empty());
         assert!(known(true).is_ok());
         assert!(matches!(known(false), Err(Error::Warming)));
     }

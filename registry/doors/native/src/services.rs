@@ -143,7 +143,7 @@ impl Filter {
     }
 }
 
-/// One service. `ETag` is its version; `If-None-Match` answers 304 while it stands. With `after` and `wait_ms` the
+/// One service. `ETag` names its state; `If-None-Match` answers 304 while it stands. With `after` and `wait_ms` the
 /// answer waits until the service is past that version, or comes as 304 at the end of the wait.
 #[utoipa::path(
     get, path = "/api/v1/namespaces/{namespace}/groups/{group}/services/{service}",
@@ -179,10 +179,11 @@ pub(crate) async fn get(
             let rule = format!("must not be after {newest}");
             return Err(Invalid::new("after", rule, &after.to_string()).into());
         }
-        // Another history tells nothing about this one: then whatever there is now is news.
-        if after.epoch == newest.epoch && !changed_within(&registry, &service, after.revision, wait).await? {
+        // Another history tells nothing about this one, nor does what was lost: then whatever there is now is news.
+        let is_known = after.epoch == newest.epoch && !registry.hub().is_lost(after.revision);
+        if is_known && !changed_within(&registry, &service, after.revision, wait).await? {
             return match registry.revision_of(service.borrowed()) {
-                Some(_) => Ok(not_modified(after)),
+                Some(_) => Ok(not_modified(&tag(after, registry.complete()))),
                 None => Err(Refusal::ServiceNotFound(service).into()),
             };
         }
@@ -197,11 +198,11 @@ pub(crate) async fn get(
     let Some(view) = registry.view(service.borrowed()) else {
         return Err(Refusal::ServiceNotFound(service).into());
     };
-    let version = view.version();
-    if if_none_match(&headers, version) {
-        return Ok(not_modified(version));
+    let tag = tag(view.version(), view.complete);
+    if if_none_match(&headers, &tag) {
+        return Ok(not_modified(&tag));
     }
-    Ok(with_tag(version, json(shown(&view, &filter))))
+    Ok(with_tag(&tag, json(shown(&view, &filter))))
 }
 
 fn shown(view: &View, filter: &Filter) -> bytes::Bytes {
@@ -248,8 +249,13 @@ async fn changed_within(
     })
 }
 
-fn if_none_match(headers: &HeaderMap, version: Version) -> bool {
-    let tag = format!("\"{version}\"");
+/// The tag of a view. The same state has another while it may be incomplete after a restart.
+fn tag(version: Version, complete: bool) -> String {
+    let warming = if complete { "" } else { ".warming" };
+    format!("\"{version}{warming}\"")
+}
+
+fn if_none_match(headers: &HeaderMap, tag: &str) -> bool {
     headers
         .get_all(header::IF_NONE_MATCH)
         .iter()
@@ -259,13 +265,13 @@ fn if_none_match(headers: &HeaderMap, version: Version) -> bool {
         .any(|candidate| candidate == tag || candidate == "*")
 }
 
-fn not_modified(version: Version) -> Response {
-    with_tag(version, StatusCode::NOT_MODIFIED.into_response())
+fn not_modified(tag: &str) -> Response {
+    with_tag(tag, StatusCode::NOT_MODIFIED.into_response())
 }
 
 /// With a filter the tag is the same: it names the state, and a cache keeps answers by their whole address.
-fn with_tag(version: Version, mut response: Response) -> Response {
-    if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
+fn with_tag(tag: &str, mut response: Response) -> Response {
+    if let Ok(tag) = HeaderValue::try_from(tag) {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response

@@ -141,6 +141,8 @@ fn resume(registry: &Registry, headers: &HeaderMap) -> Result<(Option<Revision>,
         "the id is of another epoch"
     } else if token.revision > newest.revision {
         "the id is of the future"
+    } else if registry.hub().is_lost(token.revision) {
+        "the id is of a change that was lost in a crash"
     } else {
         return Ok((Some(token.revision), true, None));
     };

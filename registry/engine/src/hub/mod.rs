@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use beatrix_core::catalog::{Catalog, Published, Shared, View};
-use beatrix_core::changes::Missed;
+use beatrix_core::changes::{Gap, Missed};
 use beatrix_core::model::{Epoch, Revision, ServiceKey, ServiceRef, Version};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -66,6 +66,8 @@ pub struct Hub {
     next_subscriber: AtomicU64,
     schedule: Mutex<Schedule>,
     wake: Notify,
+    /// Revisions of which nobody knows any more what they said.
+    gaps: Arc<[Gap]>,
     /// Every change up to this revision has been noted in its topic.
     noted: AtomicU64,
     /// Told whenever a subscriber acknowledges or leaves.
@@ -77,9 +79,9 @@ pub struct Hub {
 
 impl Hub {
     pub(crate) fn new(catalog: Arc<Mutex<Catalog>>, config: &crate::EngineConfig) -> Self {
-        let (epoch, published) = {
+        let (epoch, published, gaps) = {
             let catalog = catalog.lock();
-            (catalog.version().epoch, catalog.published())
+            (catalog.version().epoch, catalog.published(), catalog.gaps())
         };
         Self {
             epoch,
@@ -90,6 +92,7 @@ impl Hub {
             next_subscriber: AtomicU64::new(1),
             schedule: Mutex::default(),
             wake: Notify::new(),
+            gaps,
             noted: AtomicU64::new(0),
             acknowledged: Notify::new(),
             merge_max: config.push_merge_max,
@@ -130,6 +133,21 @@ impl Hub {
         let topics = self.topics.pin();
         let topic = topics.get(&service.key().borrowed())?;
         topic.note(revision).then(|| Arc::clone(topic))
+    }
+
+    /// Notes that every service is to be told anew. Returns the topics that are to be scheduled.
+    ///
+    /// Not under the catalog's lock, since there may be very many: so the owner calls [`Hub::noted`] after it.
+    pub(crate) fn note_all(&self, revision: Revision) -> Vec<Arc<Topic>> {
+        let topics = self.topics.pin();
+        let noted = topics.values().filter(|topic| topic.note(revision));
+        noted.cloned().collect()
+    }
+
+    /// Whether nobody knows any more what this revision said, so that a state as of it is none to go on from.
+    #[must_use]
+    pub fn is_lost(&self, revision: Revision) -> bool {
+        self.gaps.iter().any(|gap| gap.holds(revision))
     }
 
     /// Notes that all changes up to `revision` have been noted. Called like [`Hub::note`].

@@ -199,11 +199,12 @@ pub struct Subscription {
 
 impl Hub {
     /// Subscribes. The first batch is there at once: the whole of each service, or what was missed since
-    /// [`Subscribe::since`].
+    /// [`Subscribe::since`], unless that is [lost](Hub::is_lost).
     ///
     /// # Errors
     /// If a limit is reached.
-    pub fn subscribe(self: &Arc<Self>, wish: Subscribe) -> Result<Subscription, SubscribeError> {
+    pub fn subscribe(self: &Arc<Self>, mut wish: Subscribe) -> Result<Subscription, SubscribeError> {
+        wish.since = wish.since.filter(|since| !self.is_lost(*since));
         if wish.services.len() > self.services_max {
             return Err(SubscribeError::Services(self.services_max));
         }

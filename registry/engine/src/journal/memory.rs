@@ -16,10 +16,13 @@ impl Memory {
     /// A new history.
     #[must_use]
     pub fn new(epoch: Epoch) -> Self {
-        Self {
-            epoch,
-            revision: Revision::ZERO,
-        }
+        Self::going_on(epoch, Revision::ZERO)
+    }
+
+    /// One that goes on after `revision`, for journals that keep by other means what it forgets.
+    #[must_use]
+    pub fn going_on(epoch: Epoch, revision: Revision) -> Self {
+        Self { epoch, revision }
     }
 }
 

@@ -23,6 +23,7 @@ use std::future::Future;
 use beatrix_core::catalog::{Committed, Keep, Piece, Proposed};
 use beatrix_core::model::{Epoch, Revision, Wall};
 
+pub use beatrix_core::changes::Gap;
 pub use memory::Memory;
 
 /// Where what a journal still knew goes, in order: first pieces of a checkpoint, then what was committed after it.
@@ -46,16 +47,6 @@ pub struct Restored {
     pub revision: Revision,
     /// Revisions of which it is not known any more what changed with them, oldest first.
     pub gaps: Vec<Gap>,
-}
-
-/// Revisions that were given out, or may have been, and then lost in a crash before they were written: those after
-/// `after`, up to `until`. Whoever has seen one of them may have seen what nobody knows any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap {
-    /// The newest revision before it.
-    pub after: Revision,
-    /// Its last revision.
-    pub until: Revision,
 }
 
 /// Why a group was not committed. Nothing of it will be.

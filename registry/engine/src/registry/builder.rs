@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use beatrix_core::catalog::Catalog;
 use beatrix_core::liveness::LivenessClock;
-use beatrix_core::model::{Mono, Origin};
+use beatrix_core::model::Origin;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::drain::Drains;
 use super::owner::{Owner, QUEUE, hand_out};
-use super::{Inner, Registry};
+use super::{Inner, Registry, checkpointer};
 use crate::clock::{Clock, SystemClock};
 use crate::config::EngineConfig;
 use crate::hub::Hub;
@@ -69,9 +69,13 @@ impl RegistryBuilder {
             own_thread,
         } = self;
         let now = clock.mono();
-        let liveness = Arc::new(LivenessClock::new(now));
         let mut catalog = Catalog::new(config.catalog.clone(), now);
-        let restored = restore(&mut journal, &mut catalog, now).await?;
+        let restored = restore(&mut journal, &mut catalog, &*clock).await?;
+        // Liveness time begins here, and with it all deadlines: nobody could beat while this was being read back.
+        let now = clock.mono();
+        let liveness = Arc::new(LivenessClock::new(now));
+        catalog.resume(restored.epoch, restored.revision, restored.gaps.clone(), now);
+        let checkpoints = journal.checkpoints();
         let revision = catalog.version().revision;
         let (beats, published, settings) = (catalog.beats(), catalog.published(), catalog.settings());
         let catalog = Arc::new(Mutex::new(catalog));
@@ -115,6 +119,14 @@ impl RegistryBuilder {
             tokio::spawn(owned);
         }
         tasks.spawn(hand_out(handed_out));
+        if let Some(checkpoints) = checkpoints {
+            // Also when the registry is dropped without a stop.
+            let (of, stop, ended) = (Arc::clone(&catalog), stop.clone(), owner_ended.clone());
+            tasks.spawn(async move {
+                let made = checkpointer::run(of, checkpoints, stop);
+                ended.run_until_cancelled(made).await;
+            });
+        }
         let stopped = CancellationToken::new();
         let all_ended = stopped.clone();
         tasks.spawn(async move {
@@ -153,13 +165,14 @@ impl RegistryBuilder {
 async fn restore<J: Journal>(
     journal: &mut J,
     catalog: &mut Catalog,
-    now: Mono,
+    clock: &dyn Clock,
 ) -> Result<Restored, JournalError> {
+    let now = clock.mono();
     let restored = journal
         .restore(&mut |known| {
             for known in known {
                 match known {
-                    Known::Piece(_) => {}
+                    Known::Piece(piece) => catalog.restore(piece, now),
                     Known::Committed(committed) => {
                         catalog.apply(committed, now);
                     }
@@ -167,7 +180,6 @@ async fn restore<J: Journal>(
             }
         })
         .await?;
-    catalog.resume(restored.epoch, restored.revision);
     Ok(restored)
 }
 

@@ -6,6 +6,7 @@
 
 mod beat;
 mod builder;
+mod checkpointer;
 mod drain;
 mod guards;
 mod noticed;

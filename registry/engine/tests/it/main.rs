@@ -13,6 +13,7 @@ mod lifetimes;
 mod limits;
 mod merging;
 mod push;
+mod restart;
 mod resume;
 mod returning;
 mod revisions;

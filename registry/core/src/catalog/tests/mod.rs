@@ -23,3 +23,4 @@ mod settings;
 mod simulation;
 mod spared;
 mod threads;
+mod warming;

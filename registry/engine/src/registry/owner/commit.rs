@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use beatrix_core::catalog::{Committed, Keep, Proposed, Shared};
+use beatrix_core::catalog::{Committed, Keep, Mutation, Proposed, Shared};
 use beatrix_core::liveness::LivenessClock;
 use tokio::time::Instant;
 
 use super::Owner;
 use super::group::{Decided, Group, Told, written};
+use crate::hub::Topic;
 use crate::journal::{Journal, JournalError};
 use crate::registry::write::WriteError;
 
@@ -99,10 +100,14 @@ impl<J: Journal> Owner<J> {
         // Noted once for a run of changes of one service: 100,000 instances that fall together are one.
         let mut last: Option<Arc<Shared>> = None;
         let mut newest = None;
+        let mut warmed = None;
         let mut catalog = self.catalog.lock();
         for committed in committed {
             let revision = committed.revision;
             newest = Some(revision);
+            if committed.mutation == Mutation::Warmed {
+                warmed = Some(revision);
+            }
             if let Some(shared) = catalog.apply(committed, live)
                 && last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &shared))
             {
@@ -110,11 +115,30 @@ impl<J: Journal> Owner<J> {
                 last = Some(shared);
             }
         }
-        if let Some(newest) = newest {
-            self.hub.noted(newest);
+        match (newest, warmed) {
+            (Some(newest), None) => self.hub.noted(newest),
+            // All who watch are to be told anew; nobody shall wait for the catalog meanwhile. Until they are noted what was
+            // applied here counts as not noted.
+            (Some(newest), Some(warmed)) => {
+                drop(catalog);
+                topics.extend(self.hub.note_all(warmed));
+                self.hub.noted(newest);
+                tracing::info!(
+                    revision = warmed.0,
+                    "all that was restored has been looked at: lists are complete again"
+                );
+                self.drains.applied();
+                self.keep_unscheduled(topics);
+                return;
+            }
+            (None, _) => {}
         }
         drop(catalog);
         self.drains.applied();
+        self.keep_unscheduled(topics);
+    }
+
+    fn keep_unscheduled(&mut self, mut topics: Vec<Arc<Topic>>) {
         if !topics.is_empty() {
             self.unscheduled_since.get_or_insert_with(Instant::now);
             self.unscheduled.append(&mut topics);

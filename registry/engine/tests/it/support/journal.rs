@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use beatrix_core::catalog::{Committed, Keep, Proposed};
-use beatrix_core::model::Wall;
+use beatrix_core::catalog::{Committed, Keep, Piece, Proposed};
+use beatrix_core::model::{Revision, Wall};
 use beatrix_engine::Registry;
-use beatrix_engine::journal::{Journal, JournalError, Known, Memory, Restored, Sink};
+use beatrix_engine::journal::{
+    BoxFuture, Checkpoints, Gap, Journal, JournalError, Known, Memory, Restored, Sink,
+};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::{EPOCH, fixed, ms, nth, settle, start, try_register, unguarded};
 
@@ -17,11 +20,20 @@ struct State {
     takes: Duration,
     groups: Vec<usize>,
     committed: Vec<Committed>,
+    /// The newest checkpoint that is whole, the one that is being made, and how often it was handed pieces.
+    checkpoint: Vec<Piece>,
+    pieces: Vec<Piece>,
+    handed: usize,
+    /// Whether checkpoints cannot be kept.
+    full: bool,
+    /// Revisions that were lost, as the next start tells.
+    gaps: Vec<Gap>,
+    closed: usize,
 }
 
 /// The test's side of a [`Scripted`] journal.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Script(Arc<Mutex<State>>);
+pub(crate) struct Script(Arc<Mutex<State>>, Arc<Notify>);
 
 impl Script {
     pub(crate) fn journal(&self) -> Scripted {
@@ -49,6 +61,38 @@ impl Script {
         self.0.lock().committed.clone()
     }
 
+    /// Asks for a checkpoint.
+    pub(crate) fn want(&self) {
+        self.1.notify_one();
+    }
+
+    /// Whether checkpoints can be kept from now on.
+    pub(crate) fn fill(&self, full: bool) {
+        self.0.lock().full = full;
+    }
+
+    /// The newest checkpoint that is whole.
+    pub(crate) fn checkpoint(&self) -> Vec<Piece> {
+        self.0.lock().checkpoint.clone()
+    }
+
+    /// How often it was handed pieces.
+    pub(crate) fn handed(&self) -> usize {
+        self.0.lock().handed
+    }
+
+    /// How often it was closed in order.
+    pub(crate) fn closed(&self) -> usize {
+        self.0.lock().closed
+    }
+
+    /// Loses what was committed after `kept`; revisions up to `until` may have been given out.
+    pub(crate) fn lose(&self, kept: Revision, until: Revision) {
+        let mut state = self.0.lock();
+        state.committed.retain(|committed| committed.revision <= kept);
+        state.gaps.push(Gap { after: kept, until });
+    }
+
     /// Whether a journal of it still lives.
     pub(crate) fn is_held(&self) -> bool {
         Arc::strong_count(&self.0) > 1
@@ -63,11 +107,24 @@ pub(crate) struct Scripted {
 
 impl Journal for Scripted {
     async fn restore(&mut self, into: Sink<'_>) -> Result<Restored, JournalError> {
-        let mut restored = self.memory.restore(into).await?;
-        let committed = self.script.committed();
-        restored.revision = committed.last().map_or(restored.revision, |last| last.revision);
+        let (committed, checkpoint, gaps) = {
+            let state = self.script.0.lock();
+            (
+                state.committed.clone(),
+                state.checkpoint.clone(),
+                state.gaps.clone(),
+            )
+        };
+        let newest = committed.last().map_or(Revision::ZERO, |last| last.revision);
+        let revision = gaps.last().map_or(newest, |gap| gap.until.max(newest));
+        self.memory = Memory::going_on(EPOCH, revision);
+        into(checkpoint.into_iter().map(Known::Piece).collect());
         into(committed.into_iter().map(Known::Committed).collect());
-        Ok(restored)
+        Ok(Restored {
+            epoch: EPOCH,
+            revision,
+            gaps,
+        })
     }
 
     async fn commit(
@@ -91,6 +148,50 @@ impl Journal for Scripted {
         let committed = self.memory.commit(group, at, keep).await?;
         self.script.0.lock().committed.extend(committed.iter().cloned());
         Ok(committed)
+    }
+
+    fn checkpoints(&self) -> Option<Box<dyn Checkpoints>> {
+        Some(Box::new(self.script.clone()))
+    }
+
+    async fn close(&mut self) {
+        self.script.0.lock().closed += 1;
+    }
+}
+
+impl Checkpoints for Script {
+    fn wanted(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.1.notified())
+    }
+
+    fn pieces(&self, pieces: Vec<Piece>) -> BoxFuture<'_, Result<(), JournalError>> {
+        Box::pin(async move {
+            // A disk takes its time.
+            tokio::time::sleep(ms(1)).await;
+            let mut state = self.0.lock();
+            state.handed += 1;
+            if matches!(pieces.first(), Some(Piece::Begin { .. })) {
+                state.pieces.clear();
+            }
+            state.pieces.extend(pieces);
+            match state.full {
+                true => Err(JournalError("the disk is full".into())),
+                false => Ok(()),
+            }
+        })
+    }
+
+    fn finish(&self) -> BoxFuture<'_, Result<(), JournalError>> {
+        Box::pin(async move {
+            let mut state = self.0.lock();
+            state.checkpoint = std::mem::take(&mut state.pieces);
+            // What is in it need not be told again.
+            if let Some(Piece::Begin { as_of }) = state.checkpoint.first() {
+                let as_of = *as_of;
+                state.committed.retain(|committed| committed.revision > as_of);
+            }
+            Ok(())
+        })
     }
 }
 
