@@ -14,6 +14,7 @@ mod metadata;
 mod name;
 mod namespace;
 mod operator;
+mod probe;
 mod registration;
 mod revision;
 mod selector;
@@ -34,6 +35,12 @@ pub use metadata::{METADATA_BYTES_MAX, METADATA_ENTRIES_MAX, Metadata};
 pub use name::{Cluster, Group, Namespace, ServiceName, SettingName};
 pub use namespace::{NAMESPACE_DESCRIPTION_BYTES_MAX, NAMESPACE_NAME_BYTES_MAX, NamespaceInfo};
 pub use operator::{OperatorLayer, OperatorPatch};
+pub use probe::{
+    ExpectedStatus, GRPC_SERVICE_BYTES_MAX, GrpcProbe, HTTP_HEADERS_BYTES_MAX, HTTP_HEADERS_MAX,
+    HTTP_PATH_BYTES_MAX, HttpMethod, HttpProbe, LOGIN_TEXT_BYTES_MAX, MysqlProbe, PROBE_COUNT_MAX,
+    PROBE_INTERVAL_MAX, PROBE_INTERVAL_MIN, PROBE_TIMEOUT_MAX, PROBE_TIMEOUT_MIN, ProbeKind, ProbePlan,
+    ProbeSpec, RedisProbe, STATUS_RANGES_MAX, Secret, Tls,
+};
 pub use registration::{
     BEAT_TIME_MAX, Incarnation, Lifetime, Liveness, LivenessKind, Locality, Registration, SessionId, Timings,
 };
