@@ -140,8 +140,11 @@ fn headers(target: &Endpoint, port: u16, probe: &HttpProbe) -> Step<HeaderMap> {
     }
     // The URL has the address, and a server may have several hosts. One that is named below takes its place.
     if let Endpoint::Name(name, _) = target {
-        let host = HeaderValue::from_str(&format!("{name}:{port}"));
-        headers.insert(HOST, host.map_err(|_| BAD_URL)?);
+        let host = match (probe.tls(), port) {
+            (Tls::None, 80) | (Tls::Unverified | Tls::Verified { .. }, 443) => name.to_string(),
+            _ => format!("{name}:{port}"),
+        };
+        headers.insert(HOST, HeaderValue::from_str(&host).map_err(|_| BAD_URL)?);
     }
     for (name, value) in probe.headers() {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| BAD_URL)?;
