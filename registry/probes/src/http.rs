@@ -18,6 +18,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use beatrix_core::model::{Endpoint, HttpMethod, HttpProbe, Tls};
+use reqwest::dns::{Name, Resolve, Resolving};
 use reqwest::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, ClientBuilder, Method, Response, Url, redirect};
 use rustls::ClientConfig;
@@ -86,10 +87,22 @@ fn builder(config: &ClientConfig) -> ClientBuilder {
         .tls_backend_preconfigured(config.clone())
         .user_agent(concat!("beatrix/", env!("CARGO_PKG_VERSION")))
         .no_proxy()
+        .dns_resolver(NoLookups)
         .redirect(redirect::Policy::none())
         .referer(false)
         .pool_max_idle_per_host(0)
         .http1_only()
+}
+
+/// Knows no name. Which addresses a name has was asked once, before; should a client ever ask for another, or for that one
+/// in another spelling, the probe ends instead of dialling what nobody has checked.
+#[derive(Debug)]
+struct NoLookups;
+
+impl Resolve for NoLookups {
+    fn resolve(&self, _: Name) -> Resolving {
+        Box::pin(async { Err("names are looked up before a request is made".into()) })
+    }
 }
 
 /// A client that knows one name, and one address of it.

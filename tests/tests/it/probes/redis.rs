@@ -7,7 +7,7 @@ use beatrix_probes::ProbeOutcome;
 use beatrix_tests::eventually::{SOON, eventually};
 use beatrix_tests::probed::{ask_redis, redis};
 
-use super::{from_good_to_garbage, outcome, passes};
+use super::{from_good_to_garbage, outcome, passes, probe};
 
 fn ping(user: Option<&str>, password: Option<&str>) -> ProbeKind {
     ProbeKind::Redis(RedisProbe::new(user, password).expect("what the tests ask is valid"))
@@ -24,12 +24,16 @@ async fn redis_probes_tell_how_redis_is() -> anyhow::Result<()> {
     passes(address, &ping).await;
 
     // Slow, in time and too late: it does one thing at a time.
-    for (sleeps, what) in [("0.3", ProbeOutcome::Passed), ("5", ProbeOutcome::TimedOut)] {
+    let pause = Duration::from_millis(500);
+    for (sleeps, wanted) in [("1", ProbeOutcome::Passed), ("6", ProbeOutcome::TimedOut)] {
         let command = format!("DEBUG SLEEP {sleeps}");
         let busy = tokio::spawn(async move { ask_redis(address, &command).await });
-        // Until it has begun, it answers.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_eq!(outcome(address, &ping).await, what, "{sleeps}");
+        // Until it has begun to sleep it answers at once.
+        eventually("a probe has to wait", SOON, || async {
+            let verdict = probe(address, &ping).await;
+            (verdict.took > pause && verdict.what == wanted).then_some(())
+        })
+        .await;
         assert_eq!(busy.await??, "+OK");
     }
 
