@@ -9,6 +9,7 @@ mod drain;
 mod expiry;
 mod guard;
 mod load;
+mod probes;
 mod push;
 mod slow_subscriber;
 mod stall;
