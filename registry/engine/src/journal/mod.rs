@@ -15,7 +15,9 @@
 //! | journal | durable when acknowledged | after a restart |
 //! | --- | --- | --- |
 //! | [`Memory`] | nothing | a new epoch, nothing known |
+//! | [`Embedded`] | what is to be durable; the rest 100 ms later | the same epoch, all that was written |
 
+pub mod embedded;
 mod memory;
 
 use std::future::Future;
@@ -24,6 +26,7 @@ use beatrix_core::catalog::{Committed, Keep, Piece, Proposed};
 use beatrix_core::model::{Epoch, Revision, Wall};
 
 pub use beatrix_core::changes::Gap;
+pub use embedded::{Embedded, EmbeddedConfig};
 pub use memory::Memory;
 
 /// Where what a journal still knew goes, in order: first pieces of a checkpoint, then what was committed after it.

@@ -7,6 +7,7 @@ mod deadlines;
 mod declaring;
 mod directory;
 mod drain;
+mod embedded;
 mod guard;
 mod journal;
 mod lifetimes;
