@@ -123,7 +123,7 @@ fn invalid(address: &str) -> Invalid {
 
 /// RFC 1123 labels, and `_`, which service names in clusters carry. What consists of digits and dots only is a
 /// mistyped IPv4 address, not a host name.
-fn is_host_name(text: &str) -> bool {
+pub(super) fn is_host_name(text: &str) -> bool {
     let labels = text.strip_suffix('.').unwrap_or(text);
     text.len() <= HOST_NAME_LEN_MAX
         && labels.split('.').all(|label| {

@@ -16,6 +16,7 @@ mod name;
 mod namespace;
 mod operator;
 mod origin;
+mod probe;
 mod registration;
 mod revision;
 mod selector;
@@ -38,6 +39,12 @@ pub use name::{Cluster, Group, Namespace, ServiceName, SettingName};
 pub use namespace::{NAMESPACE_DESCRIPTION_BYTES_MAX, NAMESPACE_NAME_BYTES_MAX, NamespaceInfo};
 pub use operator::{OperatorLayer, OperatorPatch};
 pub use origin::{Origin, Surface};
+pub use probe::{
+    ExpectedStatus, GRPC_SERVICE_BYTES_MAX, GrpcProbe, HTTP_HEADERS_BYTES_MAX, HTTP_HEADERS_MAX,
+    HTTP_PATH_BYTES_MAX, HttpMethod, HttpProbe, LOGIN_TEXT_BYTES_MAX, MysqlProbe, PROBE_COUNT_MAX,
+    PROBE_INTERVAL_MAX, PROBE_INTERVAL_MIN, PROBE_TIMEOUT_MAX, PROBE_TIMEOUT_MIN, ProbeKind, ProbePlan,
+    ProbeSpec, RedisProbe, STATUS_RANGES_MAX, Secret, Tls,
+};
 pub use registration::{
     BEAT_TIME_MAX, Incarnation, Lifetime, Liveness, LivenessKind, Locality, Registration, SessionId, Timings,
 };
