@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::liveness::observe;
 use crate::model::{
     Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, Marks, Member, Mono, Reason, Registration,
     ServiceKey,
@@ -11,6 +10,7 @@ use crate::model::{
 use super::Catalog;
 use super::command::{Command, Mutation, Refusal};
 use super::declaring::check_lifetime;
+use super::probing::stays_measured;
 use super::service::Service;
 use super::slots::Phase;
 
@@ -31,8 +31,7 @@ impl Catalog {
     /// with no other; and two registrations of different lifetimes in one service are not decided together if the
     /// later is to be uniform. `reserved` is how many registrations were decided so, and counts against the limits.
     ///
-    /// A probe result is counted here, and a registration that changes nothing renews: both are measurements, not
-    /// changes.
+    /// A registration that changes nothing renews: that is a measurement, not a change.
     ///
     /// # Errors
     /// Why the command cannot be carried out; nothing has changed.
@@ -104,13 +103,6 @@ impl Catalog {
                     marks: Marks::NONE,
                     reason,
                 }
-            }
-            Command::Probed {
-                service,
-                endpoint,
-                good,
-            } => {
-                return self.decide_probed(service, endpoint, good);
             }
             Command::Returned { slot } => return Ok(self.decide_returned(slot, now)),
             Command::CloseSession { session } => {
@@ -204,15 +196,22 @@ impl Catalog {
                     .is_some_and(|slot| slot.phase == Phase::Live);
                 live && member.state.health == health
             }
-            // Unless somebody has set its health since, it is as it is registered.
-            Liveness::Static => member.state.reason != Reason::Registered || member.state.health == health,
-            Liveness::Probe { .. } | Liveness::Session(_) => true,
+            // Unless its health was measured since, or somebody has set it, it is as it is registered.
+            Liveness::Static | Liveness::Probe(_) => {
+                member.state.reason != Reason::Registered || member.state.health == health
+            }
+            Liveness::Session(_) => true,
         };
         if stands && *known == *registration && member.record.declared.is_none() {
             self.beats.cell(member.slot).restart(now);
             return Ok(Decision::Nothing);
         }
         let lease = kept.unwrap_or(fresh);
+        let health = if stays_measured(member, &registration) {
+            member.state.health
+        } else {
+            health
+        };
         Ok(Decision::Commit(vec![Mutation::Registered {
             service,
             endpoint,
@@ -270,50 +269,6 @@ impl Catalog {
             Decision::Nothing
         } else {
             Decision::Commit(mutations)
-        })
-    }
-
-    fn decide_probed(
-        &mut self,
-        service: ServiceKey,
-        endpoint: Endpoint,
-        good: bool,
-    ) -> Result<Decision, Refusal> {
-        let (_, member) = self.find(&service, &endpoint)?;
-        let Liveness::Probe { rise, fall } = member.record.registration.liveness else {
-            return Ok(Decision::Nothing);
-        };
-        let (number, health) = (member.slot, member.state.health);
-        let (unwell, said) = (member.record.unwell(), member.state.reason == Reason::Declared);
-        let flipped = self
-            .slots
-            .get_mut(number)
-            .and_then(|slot| observe(&mut slot.streak, health, good, rise, fall));
-        Ok(match flipped {
-            // Nor by answering well does it become healthy; but then only what it says itself keeps it unhealthy.
-            Some(Health::Healthy) if unwell && said => Decision::Nothing,
-            Some(Health::Healthy) if unwell => Decision::Commit(vec![Mutation::Measured {
-                service,
-                endpoint,
-                health: Health::Unhealthy,
-                marks: Marks::NONE,
-                reason: Reason::Declared,
-            }]),
-            Some(health) => {
-                let reason = if good {
-                    Reason::ProbePassed
-                } else {
-                    Reason::ProbeFailed
-                };
-                Decision::Commit(vec![Mutation::Measured {
-                    service,
-                    endpoint,
-                    health,
-                    marks: Marks::NONE,
-                    reason,
-                }])
-            }
-            None => Decision::Nothing,
         })
     }
 

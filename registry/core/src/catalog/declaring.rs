@@ -88,7 +88,7 @@ impl Catalog {
             .as_mut()
             .expect("found or made above");
         let expired = service.expires();
-        service.settings = Some(Arc::new(settings));
+        let before = service.settings.replace(Arc::new(settings));
         let expires = service.expires();
         if expires && !expired {
             service.expires_since = moment.now;
@@ -105,6 +105,7 @@ impl Catalog {
         if expires != expired {
             self.count_in_registry(index, expires);
         }
+        self.reschedule_probes(index, before.as_deref(), moment.now);
     }
 
     /// Another node may have registered an instance before this was committed: then the service stays.

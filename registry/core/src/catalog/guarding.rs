@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::liveness::Verdict;
+use crate::liveness::{Streak, Verdict};
 use crate::model::{Health, Marks, Mono, Reason, ServiceKey};
 
 use super::Catalog;
@@ -241,6 +241,8 @@ impl Catalog {
                 continue;
             }
             slot.restarted = now;
+            slot.streak = Streak::default();
+            self.probes.doubt_anew(number);
             self.cell(number).restart(now);
             self.arm(number);
         }

@@ -27,6 +27,7 @@ mod keep;
 mod layering;
 mod namespaces;
 mod piece;
+mod probing;
 mod roster;
 mod service;
 mod settings;
@@ -44,7 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::changes::{ChangeLog, Missed};
-use crate::liveness::{Beats, Guard, GuardConfig, Wheel};
+use crate::liveness::{Beats, Guard, GuardConfig, ProbeConfig, Schedule, Wheel};
 use crate::model::{
     Endpoint, Epoch, Lease, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Timings, Version,
 };
@@ -58,12 +59,14 @@ pub use keep::Keep;
 pub use layering::{LAYERS_PER_SERVICE_MAX, LayerInfo};
 pub use namespaces::{NAMESPACES_MAX, NamespaceSummary};
 pub use piece::{InstancePiece, LayerOf, LayerPiece, Piece, ServicePiece};
+pub use probing::{ProbeDone, ProbeReport, ProbeTask};
 pub use roster::Chunk;
 pub(crate) use roster::Roster;
 pub use service::Shared;
 pub use settings::{EXPIRY, SETTING_BYTES_MAX, SETTINGS_MAX, Settings};
 pub use view::{FORMATS, Format, Renders, View};
 
+use probing::Probes;
 use service::Service;
 use slots::Slots;
 
@@ -84,6 +87,8 @@ pub struct CatalogConfig {
     pub layer_kept: Duration,
     /// The mass-expiry guard.
     pub guard: GuardConfig,
+    /// How probes are scheduled.
+    pub probes: ProbeConfig,
 }
 
 impl Default for CatalogConfig {
@@ -96,6 +101,7 @@ impl Default for CatalogConfig {
             empty_service_kept: Duration::from_secs(600),
             layer_kept: Duration::from_secs(600),
             guard: GuardConfig::default(),
+            probes: ProbeConfig::default(),
         }
     }
 }
@@ -153,7 +159,8 @@ pub struct Catalog {
     judged: VecDeque<u32>,
     /// The registry's guard. Like its population it leaves out those whose services are spared.
     guard: Guard,
-    /// How many instances live by beats, and go without them.
+    probes: Probes,
+    /// How many instances live by beats, and go without them, or are probed.
     beating: u32,
     /// How many instances are suspect, in spared services as well.
     suspects: u32,
@@ -174,6 +181,7 @@ impl Catalog {
         // No more than there are cells for their beats.
         config.instances_max = config.instances_max.min(Beats::CAPACITY);
         let log = ChangeLog::new(config.change_log_max);
+        let probes = Probes::new(Schedule::new(config.probes.clone()));
         Self {
             config,
             epoch: Epoch(0),
@@ -197,6 +205,7 @@ impl Catalog {
             wheel: Wheel::new(now),
             judged: VecDeque::new(),
             guard: Guard::default(),
+            probes,
             beating: 0,
             suspects: 0,
             holding: BTreeSet::new(),

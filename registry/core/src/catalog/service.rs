@@ -77,7 +77,7 @@ pub(super) struct Service {
     pub(super) roster: Roster,
     pub(super) healthy: usize,
     pub(super) serving: usize,
-    /// How many instances live by beats, and go without them: the guard's population.
+    /// How many instances live by beats, and go without them, or are probed: the guard's population.
     pub(super) beating: u32,
     pub(super) guard: Option<Box<Guard>>,
     /// Also those of instances that are gone.

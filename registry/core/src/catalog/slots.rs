@@ -56,6 +56,8 @@ pub(super) struct Slot {
     pub(super) timings: Option<Timings>,
     /// Whether its silence has consequences. Where it has none the wheel need not look at it.
     pub(super) expires: bool,
+    /// Whether it lives by probes.
+    pub(super) probed: bool,
     pub(super) phase: Phase,
     pub(super) streak: Streak,
     /// The part of time in which the guards counted its silence, while they do. Each silence is counted once, also
@@ -83,6 +85,7 @@ impl Slot {
             endpoint,
             timings: None,
             expires: true,
+            probed: false,
             phase: Phase::Live,
             streak: Streak::default(),
             fell: Maybe::NONE,
@@ -98,6 +101,7 @@ impl Slot {
             _ => None,
         };
         self.expires = expires;
+        self.probed = matches!(liveness, Liveness::Probe(_));
         self.phase = Phase::Live;
         self.streak = Streak::default();
         self.restarted = now;

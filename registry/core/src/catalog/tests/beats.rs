@@ -200,6 +200,9 @@ pub(super) fn check_tables(world: &World) {
             } else {
                 assert_eq!(slot.timings, None);
             }
+            let probed = catalog.probes.schedule.spec(member.slot).is_some();
+            assert!(!probed || slot.probed);
+            in_service += u32::from(probed);
         }
         let guarded = service.guard.as_ref().map_or(0, |guard| guard.open());
         assert_eq!(guarded, in_service_open, "silences to be settled");

@@ -12,6 +12,7 @@ mod lifecycle;
 mod limits;
 mod model;
 mod namespaces;
+mod probes;
 mod property;
 mod restart;
 mod services;
