@@ -149,12 +149,13 @@ pub(super) fn stays_measured(member: &Member, registration: &Registration) -> bo
 }
 
 impl Catalog {
-    /// Begins the next probes that are due at `now`, in liveness time, as far as there is room for them. `stalled` is all
-    /// that the process has slept through so far.
-    pub fn probes_due(&mut self, now: Mono, stalled: Duration) -> Vec<ProbeTask> {
+    /// Begins the next probes that are due at `now`, in liveness time, as far as there is room for them, and at most `max`.
+    /// `stalled` is all that the process has slept through so far.
+    pub fn probes_due(&mut self, now: Mono, stalled: Duration, max: usize) -> Vec<ProbeTask> {
         let mut tasks = Vec::new();
         // Nacos 2.x: the switch that turns the consequences of silence off stops active checks as well.
         while self.expires
+            && tasks.len() < max
             && let Some((ticket, spec)) = self.probes.schedule.take(now, self.expires_since, stalled)
         {
             match self.slots.get(ticket.slot) {

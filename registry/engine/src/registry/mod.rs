@@ -8,6 +8,7 @@ mod beat;
 mod builder;
 mod drain;
 mod owner;
+mod probes;
 mod read;
 mod write;
 
@@ -17,7 +18,7 @@ use beatrix_core::catalog::{Catalog, Published, Settings};
 use beatrix_core::liveness::{Beats, LivenessClock};
 use beatrix_core::model::{Epoch, Origin, Wall};
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -56,6 +57,8 @@ struct Inner {
     /// Short: decide, apply, or make a view. Never over an await.
     catalog: Arc<Mutex<Catalog>>,
     hub: Arc<Hub>,
+    /// Tells the driver of the probes that somebody is due sooner than it knows.
+    sooner: Arc<Notify>,
     owner: mpsc::Sender<Request>,
     stop: CancellationToken,
     stopped: CancellationToken,

@@ -12,6 +12,7 @@ mod journal;
 mod lifetimes;
 mod limits;
 mod merging;
+mod probes;
 mod push;
 mod resume;
 mod returning;

@@ -51,7 +51,7 @@ fn results_that_change_nothing_come_to_no_mutation_and_no_turn_of_the_owner() {
     let before = world.history.len();
     for _ in 0..100 {
         world.catalog.probe_now(&key("s"), &endpoint(A), world.now);
-        let task = world.catalog.probes_due(world.now, Duration::ZERO).remove(0);
+        let task = world.catalog.probes_due(world.now, Duration::ZERO, 1).remove(0);
         let done = ProbeDone {
             ticket: task.ticket,
             result: Some(result(Finding::Good)),
@@ -178,7 +178,7 @@ fn a_result_for_one_whose_slot_has_another_now_is_dropped() {
     let mut world = World::without_guard();
     world.register("s", A, probed(1, 1));
     world.catalog.probe_now(&key("s"), &endpoint(A), world.now);
-    let task = world.catalog.probes_due(world.now, Duration::ZERO).remove(0);
+    let task = world.catalog.probes_due(world.now, Duration::ZERO, 1).remove(0);
     world.deregister("s", A).unwrap();
     world.register("s", "10.0.0.2:80", probed(1, 1));
     let done = ProbeDone {

@@ -113,7 +113,11 @@ impl<J: Journal> Owner<J> {
         if let Some(newest) = newest {
             self.hub.noted(newest);
         }
+        let sooner = catalog.probe_sooner();
         drop(catalog);
+        if sooner {
+            self.sooner.notify_one();
+        }
         if !topics.is_empty() {
             self.unscheduled_since.get_or_insert_with(Instant::now);
             self.unscheduled.append(&mut topics);
