@@ -5,8 +5,10 @@
 //! - [`serve`]: starts everything, and stops it in order.
 //! - `listener`: the accept loop, with its bound on connections.
 //! - `probes`: `/livez` and `/readyz`.
+//! - `asking`: probes of instances, plugged into the engine.
 //! - `report`: a log line for each change, in bounded number.
 
+mod asking;
 pub mod config;
 mod listener;
 pub mod logs;
