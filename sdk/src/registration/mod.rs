@@ -10,6 +10,7 @@ mod book;
 mod entry;
 mod instance;
 mod keeper;
+mod probe;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 
 pub use instance::ServiceInstance;
 pub(crate) use keeper::Keeper;
+pub use probe::Probe;
 
 use crate::transport::Call;
 use crate::{Client, Error, ServiceKey};

@@ -221,6 +221,12 @@ impl Catalog {
         })
     }
 
+    /// How many probes are in flight.
+    #[must_use]
+    pub fn probes_in_flight(&self) -> usize {
+        self.probes.schedule.in_flight()
+    }
+
     /// What came of all probes so far.
     #[must_use]
     pub fn probe_counts(&self) -> ProbeCounts {

@@ -9,6 +9,7 @@ use beatrix_wire as wire;
 
 use crate::extract::Params;
 use crate::limits::{self, EVENTS_LIMIT_MAX};
+use crate::probes;
 use crate::problem::Result;
 
 /// What changed, when and why, oldest first.
@@ -110,6 +111,7 @@ pub(crate) async fn status(State(registry): State<Registry>) -> axum::Json<wire:
             holding_services: status.guard.services.iter().map(ToString::to_string).collect(),
             suspects: status.guard.suspects.into(),
         },
+        probes: probes::status(&registry),
         limits: limits::in_use(config, &status),
     })
 }

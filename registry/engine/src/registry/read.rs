@@ -61,6 +61,8 @@ pub struct Status {
     pub stalled: Duration,
     /// How many changes are held.
     pub changes_held: usize,
+    /// How many probes are in flight.
+    pub probes_in_flight: usize,
     /// The mass-expiry guard.
     pub guard: GuardState,
 }
@@ -209,6 +211,7 @@ impl Registry {
             subscribers,
             stalled: self.inner.liveness.stalled(),
             changes_held: catalog.log().len(),
+            probes_in_flight: catalog.probes_in_flight(),
             guard: GuardState {
                 registry,
                 services,

@@ -8,6 +8,7 @@
 mod bad_input;
 mod door;
 mod instances;
+mod probes;
 mod services;
 mod time;
 mod watch;
