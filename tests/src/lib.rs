@@ -10,6 +10,7 @@
 //! - [`native`], [`nacos`]: the two APIs as short calls.
 //! - [`sse`]: a raw Server-Sent Events reader that notes when each event arrived.
 //! - [`udp`]: a subscriber over UDP, as the older Nacos clients are.
+//! - [`probed`]: servers of other projects, and one of ours, for probes to ask.
 //! - [`recorder`]: a relay in front of the registry that notes when each beat passed.
 //! - [`eventually`]: waiting for a condition with a deadline.
 //! - [`proc_fs`]: memory and CPU of a process as the kernel counts them.
@@ -20,6 +21,7 @@ pub mod eventually;
 pub mod http1;
 pub mod nacos;
 pub mod native;
+pub mod probed;
 pub mod proc_fs;
 pub mod process;
 pub mod programs;

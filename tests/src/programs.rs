@@ -86,14 +86,30 @@ pub fn rust_client() -> Option<Client> {
     or_left_out(client, found, "the Rust client nacos_rust_client")
 }
 
+/// A server of another project by the name of its program, or `None` where the test has to be left out.
+///
+/// # Panics
+///
+/// When it is missing and `CI` is `true`.
+#[must_use]
+pub fn server(name: &str) -> Option<PathBuf> {
+    // Servers lie where only the administrator's shell looks.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    let found = places
+        .map(|place| place.join(name))
+        .find(|program| program.is_file());
+    or_left_out(found.clone(), found.is_some(), &format!("the server {name}"))?
+}
+
 fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
-fn or_left_out(client: Client, found: bool, what: &str) -> Option<Client> {
+fn or_left_out<T>(program: T, found: bool, what: &str) -> Option<T> {
     if found {
-        return Some(client);
+        return Some(program);
     }
     let message = format!("{what} is missing: run tests/setup");
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");

@@ -14,7 +14,8 @@
 //!
 //! - A probe dials the address that the instance is registered with, and no other: no redirect is followed, no proxy is
 //!   asked, no name is resolved twice.
-//! - A probe ends by its timeout, whatever the other side does, and reads at most [`ANSWER_BYTES_MAX`] of an answer.
+//! - A probe ends by its timeout, whatever the other side does, and reads at most [`ANSWER_BYTES_MAX`] of an answer; of the
+//!   head of one by HTTP, what the library bears, some 400 KiB.
 //! - Nothing of an answer is shown but numbers and texts of our own: what a stranger's server says goes into no log.
 //! - A probe that is dropped takes its connection along.
 

@@ -8,6 +8,7 @@ mod config;
 mod drain;
 mod expiry;
 mod load;
+mod probes;
 mod push;
 mod slow_subscriber;
 mod stall;

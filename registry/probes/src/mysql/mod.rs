@@ -17,9 +17,9 @@
 //!   `mysql_native_password`, or no password and no rights.
 //! - **The result** decides nothing: a query that is answered is good. Nacos 2.x: but for [`query::READ_ONLY_QUERY`], whose answer
 //!   `ON` makes the instance unhealthy, so that a replica does not serve as a master.
-//! - **Without a user** the server counts a broken-off login against the registry's address, and shuts it out after
-//!   `max_connect_errors` (100) in a row, unless somebody logs in from there in between. A probe with a user does not
-//!   have that.
+//! - **Without a user** the login is broken off, which the server counts and may log. One that keeps a cache of hosts may
+//!   shut the registry's address out after `max_connect_errors` (100) of them without a login in between. A probe with a user
+//!   has none of that.
 //! - **Goodbye**: after a login the server is told, and waited for a moment, so that it logs no aborted connection.
 
 mod greeting;

@@ -36,7 +36,9 @@ async fn tcp_asks_for_no_more_than_a_connection_and_leaves_nothing_of_it() {
 /// The server stops the clock when the probe has connected; time then leaps to the next thing that is waited for.
 #[tokio::test]
 async fn a_server_that_takes_the_connection_and_says_nothing_is_timed_out_and_let_go() {
-    for kind in asking() {
+    // With TLS, it hangs in the middle of the handshake.
+    let secure = [http("/", Tls::Unverified), grpc("", Tls::Unverified)];
+    for kind in asking().into_iter().chain(secure) {
         let mut server = Server::of(|mut stream| async move {
             tokio::time::pause();
             drain(&mut stream).await;
@@ -224,5 +226,25 @@ async fn of_an_endless_answer_no_more_is_read_than_the_bound() {
         let (what, sent) = endless(kind.clone(), head, body).await;
         assert_eq!(what == ProbeOutcome::Passed, good, "{kind:?}: {what:?}");
         assert!(sent < BUFFERED_MAX, "{kind:?} took {sent} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_probe_that_is_dropped_takes_its_connection_along() {
+    for kind in asking() {
+        let (taken, mut noted) = tokio::sync::mpsc::channel(1);
+        let mut server = Server::of(move |mut stream| {
+            let taken = taken.clone();
+            async move {
+                taken.send(()).await.unwrap();
+                drain(&mut stream).await;
+            }
+        })
+        .await;
+        tokio::select! {
+            verdict = probe(server.address, kind) => panic!("{verdict:?}"),
+            _ = noted.recv() => {}
+        }
+        server.left_alone().await;
     }
 }

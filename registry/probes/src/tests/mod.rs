@@ -1,6 +1,7 @@
 //! Every kind of probe against small servers in this process, which behave as servers in trouble do.
 
 mod bad_servers;
+mod files;
 mod grpc;
 mod http;
 mod mysql;

@@ -44,6 +44,11 @@ fn named(port: u16) -> Endpoint {
     Endpoint::new("orders.example", port).unwrap()
 }
 
+/// A server that notes that it was asked, and hangs up.
+async fn hanging_up() -> Server {
+    Server::of(|stream| async move { drop(stream) }).await
+}
+
 fn kinds() -> impl Iterator<Item = ProbeKind> {
     let tls = [http("/", Tls::Unverified), grpc("", Tls::Unverified)];
     let verified = Tls::verified("orders.example").unwrap();
@@ -109,7 +114,7 @@ async fn rule_12_one_forbidden_address_of_a_name_forbids_it() {
 #[tokio::test]
 async fn rule_12_the_checked_address_is_the_one_that_is_dialled() {
     for kind in kinds() {
-        let mut server = Server::of(|stream| async move { drop(stream) }).await;
+        let mut server = hanging_up().await;
         let (prober, lookups) = prober(&[&["127.0.0.1"], &["169.254.169.254"]]);
         let what = prober
             .probe(&named(server.address.port()), &spec(kind.clone()))
@@ -131,10 +136,37 @@ async fn rule_12_the_checked_address_is_the_one_that_is_dialled() {
     }
 }
 
+/// However a name is written, the address that it was found to have is dialled, and by no kind another.
+#[tokio::test]
+async fn a_name_leads_where_it_was_found_to_be_however_it_is_written() {
+    for name in [
+        "orders.example",
+        "Orders.Example",
+        "orders.example.",
+        "a_b.svc",
+        "localhost",
+        "xn--mnchen-3ya.example",
+    ] {
+        for kind in kinds() {
+            // Not the address that the system would find for any of them.
+            let (prober, _) = prober(&[&["127.0.0.3"]]);
+            let listener = tokio::net::TcpListener::bind("127.0.0.3:0").await.unwrap();
+            let target = Endpoint::new(name, listener.local_addr().unwrap().port()).unwrap();
+            let spec = spec(kind.clone());
+            let (verdict, taken) = tokio::join!(prober.probe(&target, &spec), async {
+                // Taken, and let go of at once.
+                listener.accept().await.unwrap();
+                true
+            });
+            assert!(taken && verdict.counts(), "{name} {kind:?}: {verdict:?}");
+        }
+    }
+}
+
 /// A URL takes `0x7f000001` for 127.0.0.1 without asking anybody; the name was found to be another address.
 #[tokio::test]
 async fn a_name_that_a_url_takes_for_an_address_does_not_lead_elsewhere() {
-    let elsewhere = Server::of(|stream| async move { drop(stream) }).await;
+    let elsewhere = hanging_up().await;
     let target = Endpoint::new("0x7f000001", elsewhere.address.port()).unwrap();
     for kind in kinds() {
         // Nobody listens at 127.0.0.2.
