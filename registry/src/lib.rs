@@ -6,8 +6,10 @@
 //! - `listener`: the accept loop, with its bound on connections.
 //! - `metrics`: `/metrics`, in the text format of Prometheus.
 //! - `probes`: `/livez` and `/readyz`.
+//! - `asking`: probes of instances, plugged into the engine.
 //! - `report`: a log line for each change, in bounded number.
 
+mod asking;
 pub mod config;
 mod listener;
 pub mod logs;

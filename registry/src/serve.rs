@@ -1,5 +1,7 @@
 //! Starts everything, and stops it in order: not ready, no new connections, streams end, writes finish, exit.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use axum::Router;
 use beatrix_engine::journal::Memory;
@@ -10,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::asking::Asking;
 use crate::config::Config;
 use crate::{listener, metrics, probes, report};
 
@@ -47,6 +50,7 @@ pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow:
     let journal = Memory::new(random.epoch());
     let registry = RegistryBuilder::new(config.engine.clone(), random)
         .with_own_thread()
+        .with_probing(Arc::new(Asking::new(&config)))
         .start(journal)
         .await?;
     let http = TcpListener::bind(config.http_addr)

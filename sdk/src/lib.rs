@@ -50,6 +50,6 @@ pub use beatrix_wire::{DeclaredStatus, DrainResponse, Health, Instance, Problem,
 pub use client::{Client, ClientBuilder};
 pub use error::Error;
 pub use name::{ServiceKey, ServiceName};
-pub use registration::{Registration, ServiceInstance};
+pub use registration::{Probe, Registration, ServiceInstance};
 pub use view::{Change, Stale, View};
 pub use watch::ServiceWatch;

@@ -5,6 +5,7 @@
 //! - [`registry`]: [`Registry`], the façade. Beats go straight to the table of beats; reads take the current view;
 //!   writes go to the one owner.
 //! - [`journal`]: the seam behind which commits become durable, and where revisions come from.
+//! - [`probing`]: who is asked how it is, since it does not say so itself.
 //! - [`hub`]: who wants to know, and what they have been told.
 //! - [`clock`] and [`random`]: time and randomness, which come in from outside.
 //!
@@ -14,6 +15,7 @@ pub mod clock;
 pub mod config;
 pub mod hub;
 pub mod journal;
+pub mod probing;
 pub mod random;
 pub mod registry;
 

@@ -35,6 +35,12 @@ impl Random {
         }
     }
 
+    /// What moments are drawn from.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.0.lock().next_u64()
+    }
+
     /// A fresh epoch.
     #[must_use]
     pub fn epoch(&self) -> Epoch {

@@ -20,6 +20,7 @@
 //! - A probe that is dropped takes its connection along.
 
 mod dial;
+mod finding;
 mod grpc;
 mod http;
 mod mysql;

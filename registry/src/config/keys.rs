@@ -182,6 +182,47 @@ pub const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "probes_enabled",
+        default: "true",
+        help: "Whether instances are probed that live by probes. Without, they stay as they are registered, and the \
+               native API takes none",
+        set: |config, text| {
+            put(
+                &mut config.engine.catalog.probes.enabled,
+                text,
+                "must be true or false",
+            )
+        },
+    },
+    Key {
+        name: "probes_in_flight_max",
+        default: "1024",
+        help: "How many probes may be in flight at once, each with a socket. With more instances that hang than this \
+               has room for, probes come late: /api/v1/status tells how late",
+        set: |config, text| {
+            within(
+                &mut config.engine.catalog.probes.in_flight_max,
+                text,
+                1..=65_536,
+                "must be a number from 1 to 65536",
+            )
+        },
+    },
+    Key {
+        name: "probe_targets_allowed",
+        default: "",
+        help: "Addresses and networks that may be probed although they are refused otherwise (link-local, multicast, \
+               metadata services of clouds), separated by commas. Whoever may register an instance can then have the \
+               registry connect there",
+        set: |config, text| {
+            let networks = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+            config.probe_targets_allowed = networks
+                .map(|text| text.parse().map_err(|_| NETWORKS.to_owned()))
+                .collect::<Result<_, _>>()?;
+            Ok(())
+        },
+    },
+    Key {
         name: "push_merge_max_ms",
         default: "50",
         help: "How long a burst of changes of a service is merged before it is pushed, in ms. The first change of a \
@@ -277,6 +318,7 @@ pub const KEYS: &[Key] = &[
 const INSTANCES_MAX: usize = 67_000_000;
 
 const NUMBER: &str = "must be a whole number";
+const NETWORKS: &str = "must be addresses and networks such as 169.254.0.0/16, without bits beyond the prefix, separated by commas";
 const COUNT: &str = "must be a whole number from 1 on, and not absurd";
 
 fn put<T: FromStr>(into: &mut T, text: &str, rule: &str) -> Result<(), String> {

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use beatrix_engine::EngineConfig;
+use beatrix_probes::Network;
 
 pub use keys::{KEYS, Key};
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub connections_max: usize,
     /// How long connections may go on after the registry was asked to stop.
     pub shutdown_grace: Duration,
+    /// Networks that may be probed although they are refused otherwise.
+    pub probe_targets_allowed: Vec<Network>,
     /// The engine's settings.
     pub engine: EngineConfig,
     /// The times of instances that name none, in milliseconds: interval, unhealthy after, remove after. They become
@@ -52,6 +55,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             connections_max: 200_000,
             shutdown_grace: Duration::from_secs(10),
+            probe_targets_allowed: Vec::new(),
             engine: EngineConfig::default(),
             timings_ms: [5_000, 15_000, 30_000],
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use beatrix_wire::{Liveness, RegisterRequest};
 use bytes::Bytes;
 
+use super::Probe;
 use crate::name::{Defaults, encode};
 use crate::{Error, ServiceKey, ServiceName, random};
 
@@ -34,6 +35,7 @@ pub struct ServiceInstance {
     request: RegisterRequest,
     beats: Beats,
     is_static: bool,
+    probe: Option<Probe>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -54,6 +56,7 @@ impl ServiceInstance {
             request: RegisterRequest::default(),
             beats: Beats::default(),
             is_static: false,
+            probe: None,
         }
     }
 
@@ -133,6 +136,13 @@ impl ServiceInstance {
         self
     }
 
+    /// Has the registry ask it whether it is well, instead of beats. It stays until it is deregistered.
+    #[must_use]
+    pub fn with_probe(mut self, probe: Probe) -> Self {
+        self.probe = Some(probe);
+        self
+    }
+
     /// Names this run of the process, instead of the random name that all registrations of a process carry.
     /// A registration under another incarnation does not inherit what an operator set on its predecessor.
     #[must_use]
@@ -156,7 +166,10 @@ impl ServiceInstance {
             return Err(Error::invalid("weight", weight.to_string(), "must be 0 to 10000"));
         }
         let mut request = self.request;
-        request.liveness = liveness(&self.beats, self.is_static);
+        request.liveness = match &self.probe {
+            Some(probe) => Some(probe.liveness()),
+            None => liveness(&self.beats, self.is_static),
+        };
         request
             .incarnation
             .get_or_insert_with(|| random::process_incarnation().to_owned());
@@ -293,5 +306,12 @@ mod tests {
         assert_eq!(timed.liveness, Some(expected));
         let still = body(ServiceInstance::new("s", "10.0.0.1", 80).without_beats());
         assert_eq!(still.liveness, Some(Liveness::Static {}));
+        let probe = Probe::http("/up").with_port(81).initially_healthy();
+        let probed = body(ServiceInstance::new("s", "10.0.0.1", 80).with_probe(probe));
+        let json = serde_json::to_value(probed.liveness).unwrap();
+        let expected = serde_json::json!({
+            "type": "probe", "probe": {"kind": "http", "path": "/up"}, "port": 81, "initial_health": "healthy",
+        });
+        assert_eq!(json, expected);
     }
 }

@@ -11,6 +11,7 @@ mod book;
 mod entry;
 mod instance;
 mod keeper;
+mod probe;
 mod shutdown;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 
 pub use instance::ServiceInstance;
 pub(crate) use keeper::Keeper;
+pub use probe::Probe;
 
 use crate::transport::Call;
 use crate::{Client, Error, ServiceKey};

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::probe::ProbeStatus;
+
 /// A page of membership changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -150,6 +152,9 @@ pub struct RegistryStatus {
     pub flapping: u64,
     /// The mass-expiry guard.
     pub guard: GuardStatus,
+    /// Probes of instances.
+    #[serde(default)]
+    pub probes: ProbeStatus,
     /// Every limit with its use, by name.
     pub limits: BTreeMap<String, LimitUse>,
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::probe::ProbeQuestion;
+
 /// How an instance proves that it lives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -20,6 +22,30 @@ pub enum Liveness {
         /// Silence after which it is removed, in milliseconds. Default 30000.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remove_after_ms: Option<u64>,
+    },
+    /// The registry asks. It stays until it is deregistered, however badly it answers.
+    Probe {
+        /// What is asked.
+        probe: ProbeQuestion,
+        /// At which port, if not at the registered one; always at the registered address.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
+        /// The time from one probe to the next, in milliseconds, 500 to 3600000. Default 5000.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        interval_ms: Option<u64>,
+        /// How long connecting and answering may take together, in milliseconds, 50 to 60000 and at most the interval.
+        /// Default 2000, or the interval if that is less.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u64>,
+        /// Good answers in a row that make it healthy, 1 to 10. Default 2.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rise: Option<u8>,
+        /// Bad answers in a row that make it unhealthy, 1 to 10. Default 3.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fall: Option<u8>,
+        /// What it is called until it was asked often enough. Default `unhealthy`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        initial_health: Option<Health>,
     },
     /// Nobody asks: it stays until it is deregistered.
     Static {},

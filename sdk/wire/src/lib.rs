@@ -10,11 +10,13 @@
 //! - [`service`]: one service, lists of services, deltas.
 //! - [`watch`]: the events of the SSE stream and their acknowledgement.
 //! - [`history`]: membership changes and registry status.
+//! - [`probe`]: what is asked of an instance that does not beat, and what came of it.
 //! - [`problem`]: errors as RFC 9457 describes them.
 
 pub mod beat;
 pub mod history;
 pub mod instance;
+pub mod probe;
 pub mod problem;
 pub mod service;
 pub mod watch;
@@ -27,6 +29,9 @@ pub use history::{
 pub use instance::{
     DrainRequest, DrainResponse, Health, InFlight, Instance, ListedLayer, Liveness, OperatorLayer,
     OperatorLayers, OperatorPatch, RegisterRequest, RegisterResponse, WriteResponse,
+};
+pub use probe::{
+    AskedProbe, Hidden, ProbeOrdered, ProbeQuestion, ProbeReport, ProbeResult, ProbeStatus, ProbeTls,
 };
 pub use problem::Problem;
 pub use service::{

@@ -10,6 +10,7 @@ use crate::model::{
 
 use super::Catalog;
 use super::command::{Committed, Mutation};
+use super::probing::stays_measured;
 use super::service::{CountedAs, Shared};
 use super::slots::Slot;
 
@@ -121,7 +122,7 @@ impl Catalog {
             .expect("found or made above");
         registration.cluster = service.clusters.enter(&registration.cluster);
         let layer = self.layer_for(index, &endpoint, registration.incarnation.as_ref());
-        let liveness = registration.liveness;
+        let liveness = registration.liveness.clone();
         let number = match known {
             Some(number) => number,
             None => self.slots.insert(Slot::new(index, endpoint.clone())),
@@ -135,6 +136,10 @@ impl Catalog {
         let service = self.services[index as usize]
             .as_mut()
             .expect("found or made above");
+        let measured = service.roster.get(&endpoint).and_then(|member| {
+            let stays = member.state.health == health && stays_measured(member, &registration);
+            stays.then_some(member.state.reason)
+        });
         let identity = self.beats.identity(service.key().borrowed(), &endpoint);
         let interval = match liveness {
             Liveness::Beat(timings) => Some(timings.interval()),
@@ -147,7 +152,12 @@ impl Catalog {
         let fresh = State {
             health,
             marks: mark,
-            reason: Reason::Registered,
+            // What probes have measured stays measured. It is doubted no longer, but still healthy.
+            reason: match measured {
+                Some(Reason::Guarded) => Reason::ProbePassed,
+                Some(reason) => reason,
+                None => Reason::Registered,
+            },
             revision: moment.revision,
             since: moment.at,
             share: Share::FULL,
@@ -197,6 +207,7 @@ impl Catalog {
         }
         self.flag(number);
         self.arm(number);
+        self.schedule_probe(number, moment.now);
         self.changed(index, endpoint, kind, Reason::Registered, moment)
     }
 
@@ -214,6 +225,7 @@ impl Catalog {
         self.forget_silence(number, reason == Reason::Expired || missed);
         self.flaps.forget(number);
         self.leave_session(index, endpoint);
+        self.unschedule_probe(number);
         let service = self.services[index as usize].as_mut()?;
         let member = service.roster.remove(endpoint)?;
         self.beats.vacate(number);
@@ -269,9 +281,10 @@ impl Catalog {
         }
 
         self.note_flap(number, before, after, moment.now);
-        if self.slots.get(number).is_some_and(|slot| slot.timings.is_some()) {
+        let slot = self.slots.get(number);
+        if slot.is_some_and(|slot| slot.timings.is_some() || slot.probed) {
             let suspect = marks.has(Marks::SUSPECT);
-            let silent = reason == Reason::Silent || suspect;
+            let silent = matches!(reason, Reason::Silent | Reason::ProbeFailed) || suspect;
             self.note_silence(number, silent, suspect, moment.now);
         }
         Some(self.changed(index, endpoint.clone(), ChangeKind::Health, reason, moment))

@@ -75,15 +75,6 @@ pub enum Command {
         /// Why.
         reason: Reason,
     },
-    /// A probe was answered, well or badly.
-    Probed {
-        /// The service.
-        service: ServiceKey,
-        /// What names the instance.
-        endpoint: Endpoint,
-        /// Whether the answer was good.
-        good: bool,
-    },
     /// A beat came for an instance that was found silent.
     Returned {
         /// The instance, as the beat found it.
@@ -183,9 +174,6 @@ impl Command {
             }
             | Self::ClearOperator { service, endpoint }
             | Self::Measure {
-                service, endpoint, ..
-            }
-            | Self::Probed {
                 service, endpoint, ..
             } => Some(Subject::Instance(service, endpoint)),
             Self::DeclareService { service, .. } | Self::RemoveService { service } => {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::liveness::observe;
 use crate::model::{
     Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, LivenessKind, Marks, Member, Mono, Reason,
     Registration, ServiceKey,
@@ -12,6 +11,7 @@ use super::Catalog;
 use super::command::{Command, Mutation, Refusal};
 use super::declaring::check_lifetime;
 use super::flapping::inherits_flaps;
+use super::probing::stays_measured;
 use super::service::Service;
 use super::slots::Phase;
 
@@ -32,8 +32,7 @@ impl Catalog {
     /// with no other; and two registrations of different lifetimes in one service are not decided together if the
     /// later is to be uniform. `reserved` is how many registrations were decided so, and counts against the limits.
     ///
-    /// A probe result is counted here, and a registration that changes nothing renews: both are measurements, not
-    /// changes.
+    /// A registration that changes nothing renews: that is a measurement, not a change.
     ///
     /// # Errors
     /// Why the command cannot be carried out; nothing has changed.
@@ -107,13 +106,6 @@ impl Catalog {
                     marks: Marks::NONE.with(Marks::UNCONFIRMED, unconfirmed),
                     reason,
                 }
-            }
-            Command::Probed {
-                service,
-                endpoint,
-                good,
-            } => {
-                return self.decide_probed(service, endpoint, good, now);
             }
             Command::Returned { slot } => return Ok(self.decide_returned(slot, now)),
             Command::CloseSession { session } => {
@@ -207,9 +199,11 @@ impl Catalog {
                     .is_some_and(|slot| slot.phase == Phase::Live);
                 live && (member.state.health == health || self.flaps.is_held(member.slot))
             }
-            // Unless somebody has set its health since, it is as it is registered.
-            Liveness::Static => member.state.reason != Reason::Registered || member.state.health == health,
-            Liveness::Probe { .. } | Liveness::Session(_) => true,
+            // Unless its health was measured since, or somebody has set it, it is as it is registered.
+            Liveness::Static | Liveness::Probe(_) => {
+                member.state.reason != Reason::Registered || member.state.health == health
+            }
+            Liveness::Session(_) => true,
         };
         // One that is known from before a restart is confirmed by it, and shown so.
         let confirms = known.liveness.kind() != LivenessKind::Probe && self.is_unconfirmed(member.slot);
@@ -218,6 +212,11 @@ impl Catalog {
             return Ok(Decision::Nothing);
         }
         let lease = kept.unwrap_or(fresh);
+        let health = if stays_measured(member, &registration) {
+            member.state.health
+        } else {
+            health
+        };
         // Nor is one that flaps healthy by saying so once more.
         let mark = if inherits_flaps(known, &registration) {
             self.flap_mark(member.slot, now)
@@ -316,61 +315,6 @@ impl Catalog {
             Decision::Nothing
         } else {
             Decision::Commit(mutations)
-        })
-    }
-
-    fn decide_probed(
-        &mut self,
-        service: ServiceKey,
-        endpoint: Endpoint,
-        good: bool,
-        now: Mono,
-    ) -> Result<Decision, Refusal> {
-        let (_, member) = self.find(&service, &endpoint)?;
-        let Liveness::Probe { rise, fall } = member.record.registration.liveness else {
-            return Ok(Decision::Nothing);
-        };
-        let (number, health, reason) = (member.slot, member.state.health, member.state.reason);
-        let (unwell, said) = (member.record.unwell(), reason == Reason::Declared);
-        let shown_unconfirmed = member.state.marks.has(Marks::UNCONFIRMED);
-        let flipped = self.slots.get_mut(number).and_then(|slot| {
-            slot.unconfirmed = false;
-            observe(&mut slot.streak, health, good, rise, fall)
-        });
-        // One that is held down has to be well without interruption: the first bad answer is one.
-        let held = self.flaps.is_held(number);
-        let flipped = if held && !good {
-            Some(Health::Unhealthy)
-        } else {
-            flipped
-        };
-        let measured = match flipped {
-            None => None,
-            Some(Health::Healthy) if held => None,
-            // Nor by answering well does it become healthy; but then only what it says itself keeps it unhealthy.
-            Some(Health::Healthy) if unwell && said => None,
-            Some(_) if good => {
-                let (_, member) = self.find(&service, &endpoint)?;
-                Some(self.well(member, unwell, Reason::ProbePassed, now))
-            }
-            Some(_) => Some((
-                Health::Unhealthy,
-                self.mark_if_flipped(number, now),
-                Reason::ProbeFailed,
-            )),
-        };
-        // The first answer after a restart confirms it, whatever it is. While many are confirmed that is shown at the end.
-        let confirmed = (shown_unconfirmed && self.asks_first_beats())
-            .then(|| (health, self.flap_mark(number, now), reason));
-        Ok(match measured.or(confirmed) {
-            Some((health, marks, reason)) => Decision::Commit(vec![Mutation::Measured {
-                service,
-                endpoint,
-                health,
-                marks,
-                reason,
-            }]),
-            None => Decision::Nothing,
         })
     }
 

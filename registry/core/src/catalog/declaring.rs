@@ -89,7 +89,7 @@ impl Catalog {
             .expect("found or made above");
         let expired = service.expires();
         let slow_start = service.slow_start();
-        service.settings = Some(Arc::new(settings));
+        let before = service.settings.replace(Arc::new(settings));
         let other_ramp = service.slow_start() != slow_start;
         let expires = service.expires();
         if expires && !expired {
@@ -110,6 +110,7 @@ impl Catalog {
         if other_ramp {
             self.ramp_due(index, moment.now);
         }
+        self.reschedule_probes(index, before.as_deref(), moment.now);
     }
 
     /// Another node may have registered an instance before this was committed: then the service stays.

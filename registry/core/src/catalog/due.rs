@@ -43,6 +43,7 @@ impl Catalog {
             self.flaps.next(),
             ramps,
             self.next_warming(),
+            self.probes.next_deadline(),
             kept(emptied, self.config.empty_service_kept),
             kept(layers, self.config.layer_kept),
         ]
@@ -71,6 +72,7 @@ impl Catalog {
             }
             self.wheel.recycle(slots);
         }
+        fell.extend(self.doubted_probes());
         // All who fell are judged together, before any of them is flipped.
         let events = self.judge(&fell, now, &mut mutations);
         self.judged.extend(dead);
@@ -82,6 +84,7 @@ impl Catalog {
                 mutations.extend(self.judged(number, now));
             }
         }
+        self.decide_probes(now, &mut mutations);
         self.end_flaps(now, &mut mutations);
         self.step_ramps(now, &mut mutations);
         self.warm(now, &mut mutations);
@@ -92,7 +95,10 @@ impl Catalog {
 
     /// What becomes of one who was judged. Not all are returned at once: in between it may have beaten, registered
     /// again, or gone and left its slot to another, whose deadline has not come.
-    fn judged(&self, number: u32, now: Mono) -> Option<Mutation> {
+    fn judged(&mut self, number: u32, now: Mono) -> Option<Mutation> {
+        if self.slots.get(number)?.probed {
+            return self.doubted(number, now);
+        }
         let slot = self.slots.get(number)?;
         if now < slot.deadline(self.last_sign(number)?)? {
             return None;

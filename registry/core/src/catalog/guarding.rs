@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::liveness::{FORCE_MAX, GuardReading, Verdict};
+use crate::liveness::{FORCE_MAX, GuardReading, Streak, Verdict};
 use crate::model::{Health, Marks, Mono, Reason, ServiceKey};
 
 use super::Catalog;
@@ -377,6 +377,8 @@ impl Catalog {
                 continue;
             }
             slot.restarted = now;
+            slot.streak = Streak::default();
+            self.probes.doubt_anew(number);
             self.cell(number).restart(now);
             self.arm(number);
         }

@@ -46,10 +46,7 @@ impl Catalog {
             | Command::DeclareNamespace { .. }
             | Command::RemoveNamespace { .. }
             | Command::Set { .. } => true,
-            Command::Declare { .. }
-            | Command::Probed { .. }
-            | Command::Returned { .. }
-            | Command::CloseSession { .. } => false,
+            Command::Declare { .. } | Command::Returned { .. } | Command::CloseSession { .. } => false,
         };
         if durable { Keep::Durable } else { Keep::Behind }
     }

@@ -29,6 +29,7 @@ mod keep;
 mod layering;
 mod namespaces;
 mod piece;
+mod probing;
 mod ramping;
 mod restoring;
 mod roster;
@@ -49,7 +50,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::changes::{ChangeLog, Gap, Missed};
-use crate::liveness::{Beats, FlapConfig, Flaps, Guard, GuardConfig, Wheel};
+use crate::liveness::{Beats, FlapConfig, Flaps, Guard, GuardConfig, ProbeConfig, Schedule, Wheel};
 use crate::model::{
     Endpoint, Epoch, Lease, Liveness, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Timings,
     Version,
@@ -65,12 +66,14 @@ pub use keep::Keep;
 pub use layering::{LAYERS_PER_SERVICE_MAX, LayerInfo};
 pub use namespaces::{NAMESPACES_MAX, NamespaceSummary};
 pub use piece::{InstancePiece, LayerOf, LayerPiece, Piece, ServicePiece};
+pub use probing::{ProbeDone, ProbeReport, ProbeTask};
 pub use roster::Chunk;
 pub(crate) use roster::Roster;
 pub use service::Shared;
 pub use settings::{EXPIRY, SETTING_BYTES_MAX, SETTINGS_MAX, Settings};
 pub use view::{FORMATS, Format, Renders, View};
 
+use probing::Probes;
 use service::Service;
 use slots::Slots;
 
@@ -96,6 +99,8 @@ pub struct CatalogConfig {
     /// After a restart: the times of instances whose connection died with the process. Its `unhealthy_after` is also the
     /// beat window, for which the catalog is incomplete at the longest.
     pub returning: Timings,
+    /// How probes are scheduled.
+    pub probes: ProbeConfig,
 }
 
 impl Default for CatalogConfig {
@@ -110,6 +115,7 @@ impl Default for CatalogConfig {
             guard: GuardConfig::default(),
             flap: FlapConfig::default(),
             returning: Timings::DEFAULT,
+            probes: ProbeConfig::default(),
         }
     }
 }
@@ -179,7 +185,8 @@ pub struct Catalog {
     judged: VecDeque<u32>,
     /// The registry's guard. Like its population it leaves out those whose services are spared.
     guard: Guard,
-    /// How many instances live by beats, and go without them.
+    probes: Probes,
+    /// How many instances live by beats, and go without them, or are probed.
     beating: u32,
     /// How many instances are suspect, in spared services as well.
     suspects: u32,
@@ -204,6 +211,7 @@ impl Catalog {
         // No more than there are cells for their beats.
         config.instances_max = config.instances_max.min(Beats::CAPACITY);
         let log = ChangeLog::new(config.change_log_max);
+        let probes = Probes::new(Schedule::new(config.probes.clone()));
         Self {
             config,
             epoch: Epoch(0),
@@ -235,6 +243,7 @@ impl Catalog {
             wheel: Wheel::new(now),
             judged: VecDeque::new(),
             guard: Guard::default(),
+            probes,
             beating: 0,
             suspects: 0,
             holding: BTreeSet::new(),

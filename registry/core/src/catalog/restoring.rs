@@ -172,10 +172,13 @@ impl Catalog {
         };
         (service.guard, service.beating) = (None, 0);
         service.expires_since = now;
-        let (mut marked, mut awaited) = (false, Vec::new());
+        let (mut marked, mut awaited, mut probed) = (false, Vec::new(), Vec::new());
         for at in 0..service.roster.chunks().len() {
             for member in service.roster.chunk_mut(at) {
-                let liveness = member.record.registration.liveness;
+                let liveness = &member.record.registration.liveness;
+                if matches!(liveness, Liveness::Probe(_)) {
+                    probed.push(member.slot);
+                }
                 let unconfirmed = !matches!(liveness, Liveness::Static);
                 let flapping = member.state.marks.has(Marks::FLAPPING);
                 let marks = Marks::NONE
@@ -193,7 +196,7 @@ impl Catalog {
                 let silent =
                     member.state.health == Health::Unhealthy && member.state.reason == Reason::Silent;
                 if let Some(slot) = self.slots.get_mut(member.slot) {
-                    slot.begin(&liveness, member.record.registration.expires, now);
+                    slot.begin(liveness, member.record.registration.expires, now);
                     slot.fell.take();
                     slot.unconfirmed = unconfirmed;
                     if matches!(liveness, Liveness::Session(_)) {
@@ -229,6 +232,11 @@ impl Catalog {
                 kept.gone_since = Some(now);
                 self.gone_layers.insert((now, key.clone(), endpoint.clone()));
             }
+        }
+        for number in probed {
+            // Without counting: the populations begin anew as well.
+            self.probes.schedule.leave(number);
+            self.schedule_probe(number, now);
         }
         for (number, timed) in awaited {
             self.beats.cell(number).restart(now);

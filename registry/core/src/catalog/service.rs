@@ -105,7 +105,7 @@ pub(super) struct Service {
     pub(super) ramping: Option<Box<Ramping>>,
     /// The last step of their shares.
     pub(super) ramped: Revision,
-    /// How many instances live by beats, and go without them: the guard's population.
+    /// How many instances live by beats, and go without them, or are probed: the guard's population.
     pub(super) beating: u32,
     pub(super) guard: Option<Box<Guard>>,
     /// Also those of instances that are gone.

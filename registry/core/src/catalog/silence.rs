@@ -64,7 +64,9 @@ impl Catalog {
                 }
             }
         }
-        if silent {
+        if self.slots.get(number).is_some_and(|slot| slot.probed) {
+            self.probes.settle(number);
+        } else if silent {
             self.beats.cell(number).set_silent(true);
             // A beat that came in this very moment may have missed the flag: look again one tick later.
             self.arm_at(number, now.after(TICK));

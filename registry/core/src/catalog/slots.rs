@@ -57,6 +57,8 @@ pub(super) struct Slot {
     pub(super) timings: Option<Timings>,
     /// Whether its silence has consequences. Where it has none the wheel need not look at it.
     pub(super) expires: bool,
+    /// Whether it lives by probes.
+    pub(super) probed: bool,
     pub(super) phase: Phase,
     /// Whether it is known from before a restart and nothing was heard of it since, as far as the owner knows: the cell
     /// knows of first beats that the owner need not be told of.
@@ -87,6 +89,7 @@ impl Slot {
             endpoint,
             timings: None,
             expires: true,
+            probed: false,
             phase: Phase::Live,
             unconfirmed: false,
             streak: Streak::default(),
@@ -103,6 +106,7 @@ impl Slot {
             _ => None,
         };
         self.expires = expires;
+        self.probed = matches!(liveness, Liveness::Probe(_));
         self.phase = Phase::Live;
         self.unconfirmed = false;
         self.streak = Streak::default();

@@ -5,21 +5,28 @@
 //! So a beat is never a write, and nothing ever scans all instances.
 //!
 //! [`Guard`] holds back expiries that are too many at once; [`LivenessClock`] takes out of time what the process
-//! itself slept through; [`observe`] counts probe results; [`Flaps`] keeps from calling healthy at once what falls over
-//! and over.
+//! itself slept through; [`Flaps`] keeps from calling healthy at once what falls over and over. Those who do not beat are
+//! probed: [`Schedule`] says who is next, [`observe`] counts results.
 
 mod beats;
+mod finding;
 mod flap;
 mod guard;
 mod index;
+mod lateness;
 mod probe;
+mod schedule;
 mod stall;
 mod wheel;
 
 pub(crate) use beats::Cell;
 pub use beats::{Beat, Beats};
+pub use finding::{Finding, ProbeResult};
 pub use flap::{FlapConfig, FlapReading, Flaps};
 pub use guard::{FORCE_MAX, Guard, GuardConfig, GuardReading, Verdict};
+pub use lateness::Lateness;
 pub use probe::{Streak, observe};
+pub(crate) use schedule::{Ended, Schedule};
+pub use schedule::{LastProbe, ProbeConfig, ProbeCounts, Scheduled, Ticket};
 pub use stall::{LivenessClock, STALL_MIN};
 pub use wheel::{TICK, Wheel};

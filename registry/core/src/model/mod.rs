@@ -3,6 +3,7 @@
 //! Input is parsed into these once, at the edge; nothing behind them checks again. A failed parse is an
 //! [`Invalid`] that names the field and the rule. Nothing here knows a protocol.
 
+mod asked;
 mod checker;
 mod endpoint;
 mod health;
@@ -47,7 +48,8 @@ pub use probe::{
     ProbeSpec, RedisProbe, STATUS_RANGES_MAX, Secret, Tls,
 };
 pub use registration::{
-    BEAT_TIME_MAX, Incarnation, Lifetime, Liveness, LivenessKind, Locality, Registration, SessionId, Timings,
+    BEAT_TIME_MAX, Incarnation, Lifetime, Liveness, LivenessKind, Locality, Probe, Registration, SessionId,
+    Timings,
 };
 pub use revision::{Epoch, Revision, Version};
 pub use selector::{EXPRESSION_BYTES_MAX, Selector};

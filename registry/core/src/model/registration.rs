@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Cluster, Invalid, Metadata, Weight};
+use super::{Cluster, Invalid, Metadata, ProbeSpec, Weight};
 
 /// Everything that a client registers about an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,21 +30,26 @@ pub struct Registration {
 }
 
 /// How an instance proves that it lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Liveness {
     /// Periodic beats.
     Beat(Timings),
     /// A held connection: when it closes, the instance goes.
     Session(SessionId),
     /// The registry asks; health flips after so many equal answers in a row.
-    Probe {
-        /// Good answers in a row that make an unhealthy instance healthy.
-        rise: u8,
-        /// Bad answers in a row that make a healthy instance unhealthy.
-        fall: u8,
-    },
+    Probe(Probe),
     /// Nobody asks.
     Static,
+}
+
+/// How an instance is asked that is probed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// As it says itself.
+    Own(Arc<ProbeSpec>),
+    /// As its cluster is checked. Nacos 2.x: the checker belongs to the cluster, and all persistent instances in it are
+    /// asked alike.
+    OfCluster,
 }
 
 /// [`Liveness`] without its settings.
@@ -67,7 +72,7 @@ impl Liveness {
         match self {
             Self::Beat(_) => LivenessKind::Beat,
             Self::Session(_) => LivenessKind::Session,
-            Self::Probe { .. } => LivenessKind::Probe,
+            Self::Probe(_) => LivenessKind::Probe,
             Self::Static => LivenessKind::Static,
         }
     }

@@ -112,6 +112,7 @@ impl ServiceSettings {
             match settings {
                 Some(settings) => {
                     settings.checker.check()?;
+                    settings.probe()?;
                     clusters.insert(cluster.clone(), settings.clone());
                 }
                 None => {

@@ -96,7 +96,7 @@ async fn register(
     let endpoint = full_endpoint(params, beat)?;
     let view = nacos.registry.view(key.borrowed());
     if let Some(member) = view.as_ref().and_then(|view| view.get(&endpoint)) {
-        let liveness = member.record.registration.liveness;
+        let liveness = &member.record.registration.liveness;
         if !matches!(liveness, Liveness::Beat(_)) {
             return Err(Error::NotBeating {
                 service: key,

@@ -195,7 +195,7 @@ impl<'a> Hosts<'a> {
     fn times_ms(&self, member: &Member) -> [u64; 3] {
         let (timings, metadata) = match &member.record.registration.liveness {
             Liveness::Beat(timings) => (*timings, None),
-            Liveness::Session(_) | Liveness::Probe { .. } | Liveness::Static => {
+            Liveness::Session(_) | Liveness::Probe(_) | Liveness::Static => {
                 (self.defaults, Some(member.record.metadata()))
             }
         };

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use beatrix_core::model::{
-    Cluster, Endpoint, Health, Invalid, Liveness, LivenessKind, Metadata, Registration, ServiceKey, Timings,
-    Weight,
+    Cluster, Endpoint, Health, Invalid, Liveness, LivenessKind, Metadata, Probe, Registration, ServiceKey,
+    Timings, Weight,
 };
 
 use serde_json::value::RawValue;
@@ -61,7 +61,7 @@ impl Instance {
         })
     }
 
-    /// What is to be registered. Ephemeral instances live by beats, persistent ones are not asked yet.
+    /// What is to be registered. Ephemeral instances live by beats, persistent ones are asked as their cluster is checked.
     ///
     /// # Errors
     /// If the cluster may not be registered, or the times contradict each other.
@@ -94,7 +94,7 @@ impl Instance {
             liveness: if ephemeral {
                 Liveness::Beat(timings)
             } else {
-                Liveness::Static
+                Liveness::Probe(Probe::OfCluster)
             },
             expires,
             incarnation: None,

@@ -10,6 +10,7 @@ use beatrix_wire as wire;
 use crate::extract::Params;
 use crate::guards::{self, guard_event};
 use crate::limits::{self, EVENTS_LIMIT_MAX};
+use crate::probes;
 use crate::problem::Result;
 
 /// What changed, when and why, oldest first.
@@ -123,6 +124,7 @@ pub(crate) async fn status(State(registry): State<Registry>) -> axum::Json<wire:
         stalls: guards::stalls(&status),
         flapping: status.flapping as u64,
         guard: guards::status(config, &status),
+        probes: probes::status(&registry),
         limits: limits::in_use(config, &status),
     })
 }

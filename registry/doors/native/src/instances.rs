@@ -8,15 +8,14 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use beatrix_core::catalog::Refusal;
 use beatrix_core::model::{
-    Cluster, Endpoint, Health, Invalid, Liveness, Locality, Metadata, Registration, ServiceKey, Timings,
-    Weight,
+    Cluster, Endpoint, Invalid, Liveness, Locality, Metadata, Registration, ServiceKey, Timings, Weight,
 };
 use beatrix_engine::{Registry, Written};
 use beatrix_wire as wire;
 
 use crate::extract::{InstancePath, Json, Params};
 use crate::problem::Result;
-use crate::render;
+use crate::{probes, render};
 
 /// Registers an instance, or replaces what was registered. Idempotent: a registration that changes nothing renews
 /// the lease and has no revision.
@@ -46,10 +45,10 @@ pub(crate) async fn register(
     if endpoint.port() == 0 {
         return Err(Invalid::new("port", "must be a number from 1 to 65535", "0").into());
     }
+    let health = probes::initial_health(request.liveness.as_ref());
     let registration = registration(request, registry.config().timings)?;
-    let registered = registry
-        .register(service, endpoint, registration, Health::Healthy)
-        .await?;
+    probes::check_enabled(&registry, &registration.liveness)?;
+    let registered = registry.register(service, endpoint, registration, health).await?;
     let status = if registered.changed {
         StatusCode::CREATED
     } else {
@@ -78,6 +77,24 @@ fn registration(
     let liveness = match request.liveness {
         None => Liveness::Beat(defaults),
         Some(wire::Liveness::Static {}) => Liveness::Static,
+        Some(wire::Liveness::Probe {
+            probe,
+            port,
+            interval_ms,
+            timeout_ms,
+            rise,
+            fall,
+            initial_health: _,
+        }) => {
+            let plan = probes::Plan {
+                port,
+                interval_ms,
+                timeout_ms,
+                rise,
+                fall,
+            };
+            probes::liveness(&probe, &plan)?
+        }
         Some(wire::Liveness::Beat {
             interval_ms,
             unhealthy_after_ms,

@@ -2,8 +2,8 @@
 //!
 //! An adapter: it parses into the domain's types, calls the [`Registry`], and renders what comes back. In the order
 //! in which a request meets them: [`limits`] and `extract` (bodies, parameters, paths), a file for each resource
-//! (`instances`, `drains`, `operator`, `beats`, `services`, `declaration`, `watch`, `history`, `guards`), `render` (JSON of
-//! views and events), `problem` (errors).
+//! (`instances`, `probes`, `drains`, `operator`, `beats`, `services`, `declaration`, `watch`, `history`, `guards`), `render`
+//! (JSON of views and events), `problem` (errors).
 //!
 //! The wire types are those of `beatrix-wire`; what is rendered by hand is tested to read back as them.
 
@@ -17,6 +17,7 @@ mod instances;
 pub mod limits;
 mod openapi;
 mod operator;
+mod probes;
 mod problem;
 mod render;
 mod services;

@@ -14,6 +14,9 @@
 //! | `instances_max` | 4,000,000 (configurable) | 429 `limit-exceeded` |
 //! | `instances_per_service_max` | 1,000,000 (configurable) | 429 `limit-exceeded` |
 //! | `services_max` | 1,000,000 (configurable) | 429 `limit-exceeded` |
+//! | `probes_in_flight_max` | 1,024 (configurable) | probes come late; `/api/v1/status` tells how late |
+//! | probes at one address | 32 at once | those beyond wait for each other |
+//! | headers of a probe | 16, 4 KiB | 400 `invalid-value` |
 //! | `subscribers_max` | 100,000 (configurable) | 429 `limit-exceeded` |
 //! | `services_per_subscriber_max` | 1,000 (configurable) | 429 `limit-exceeded` |
 //! | `change_log_max` | 65,536 changes (configurable) | older ones are dropped; who missed them gets a snapshot |
@@ -91,6 +94,11 @@ pub fn in_use(config: &EngineConfig, status: &Status) -> BTreeMap<String, LimitU
             "services_max",
             number(config.catalog.services_max),
             Some(status.services),
+        ),
+        (
+            "probes_in_flight_max",
+            number(config.catalog.probes.in_flight_max),
+            Some(status.probes_in_flight),
         ),
         (
             "subscribers_max",

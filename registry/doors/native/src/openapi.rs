@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{beats, declaration, drains, guards, history, instances, operator, services, watch};
+use crate::{beats, declaration, drains, guards, history, instances, operator, probes, services, watch};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -36,6 +36,7 @@ pub(crate) fn router() -> OpenApiRouter<Registry> {
         .routes(routes!(operator::clear_operator))
         .routes(routes!(operator::layers))
         .routes(routes!(drains::drain, drains::progress, drains::cancel))
+        .routes(routes!(probes::get, probes::order))
         .routes(routes!(beats::beat))
         .routes(routes!(services::namespaces))
         .routes(routes!(services::list))

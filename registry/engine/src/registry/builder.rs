@@ -7,7 +7,7 @@ use beatrix_core::catalog::Catalog;
 use beatrix_core::liveness::LivenessClock;
 use beatrix_core::model::Origin;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +18,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::EngineConfig;
 use crate::hub::Hub;
 use crate::journal::{Journal, JournalError, Known, Restored};
+use crate::probing::{Driver, OwnerBell, Probing};
 use crate::random::Random;
 
 /// What a registry is made of.
@@ -27,6 +28,7 @@ pub struct RegistryBuilder {
     clock: Arc<dyn Clock>,
     random: Random,
     own_thread: bool,
+    probing: Option<Arc<dyn Probing>>,
 }
 
 impl RegistryBuilder {
@@ -38,7 +40,15 @@ impl RegistryBuilder {
             clock: Arc::new(SystemClock::new()),
             random,
             own_thread: false,
+            probing: None,
         }
+    }
+
+    /// Has instances probed that ask for it. Without this nobody is, whatever the configuration says.
+    #[must_use]
+    pub fn with_probing(mut self, probing: Arc<dyn Probing>) -> Self {
+        self.probing = Some(probing);
+        self
     }
 
     /// Gives the owner a thread of its own. On the runtime of the doors its timers wait for whatever the workers do:
@@ -63,11 +73,14 @@ impl RegistryBuilder {
     /// If the journal cannot be read.
     pub async fn start<J: Journal>(self, mut journal: J) -> Result<Registry, JournalError> {
         let Self {
-            config,
+            mut config,
             clock,
             random,
             own_thread,
+            probing,
         } = self;
+        config.catalog.probes.enabled &= probing.is_some();
+        config.catalog.probes.seed = random.seed();
         let now = clock.mono();
         let mut catalog = Catalog::new(config.catalog.clone(), now);
         let restored = restore(&mut journal, &mut catalog, &*clock).await?;
@@ -88,6 +101,19 @@ impl RegistryBuilder {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let noticed = Arc::default();
+        let (sooner, bell) = (Arc::new(Notify::new()), OwnerBell::default());
+        if let Some(probing) = probing.filter(|_| config.catalog.probes.enabled) {
+            let driver = Driver {
+                catalog: Arc::clone(&catalog),
+                clock: Arc::clone(&clock),
+                liveness: Arc::clone(&liveness),
+                probing,
+                sooner: Arc::clone(&sooner),
+                owner: bell.clone(),
+                stop: stop.clone(),
+            };
+            tasks.spawn(driver.run());
+        }
         let owner = Owner {
             catalog: Arc::clone(&catalog),
             journal,
@@ -96,6 +122,8 @@ impl RegistryBuilder {
             clock: Arc::clone(&clock),
             liveness: Arc::clone(&liveness),
             inbox,
+            sooner: Arc::clone(&sooner),
+            bell,
             answers,
             stop: stop.clone(),
             stalled: Duration::ZERO,
@@ -148,6 +176,7 @@ impl RegistryBuilder {
             catalog,
             hub,
             noticed,
+            sooner,
             owner: sender,
             drains,
             stop,

@@ -11,6 +11,7 @@ mod drain;
 mod guards;
 mod noticed;
 mod owner;
+mod probes;
 mod read;
 mod write;
 
@@ -20,7 +21,7 @@ use beatrix_core::catalog::{Catalog, Published, Settings};
 use beatrix_core::liveness::{Beats, LivenessClock};
 use beatrix_core::model::{Epoch, Origin, Wall};
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -65,6 +66,8 @@ struct Inner {
     hub: Arc<Hub>,
     /// Taken for a moment, under the catalog's lock or without it; nothing is locked under it.
     noticed: Arc<Mutex<Noticed>>,
+    /// Tells the driver of the probes that somebody is due sooner than it knows.
+    sooner: Arc<Notify>,
     owner: mpsc::Sender<Request>,
     drains: Arc<Drains>,
     stop: CancellationToken,

@@ -70,6 +70,8 @@ pub struct Status {
     pub flaps_tracked: usize,
     /// How many changes are held.
     pub changes_held: usize,
+    /// How many probes are in flight.
+    pub probes_in_flight: usize,
     /// The mass-expiry guard.
     pub guard: GuardState,
 }
@@ -236,6 +238,7 @@ impl Registry {
             flapping: catalog.flapping(),
             flaps_tracked: catalog.flaps_tracked(),
             changes_held: catalog.log().len(),
+            probes_in_flight: catalog.probes_in_flight(),
             guard: GuardState {
                 registry: GuardScope::of(catalog.registry_guard(now), now, wall),
                 services,

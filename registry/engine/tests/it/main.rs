@@ -13,6 +13,7 @@ mod journal;
 mod lifetimes;
 mod limits;
 mod merging;
+mod probes;
 mod push;
 mod restart;
 mod resume;

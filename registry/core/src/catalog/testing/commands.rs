@@ -1,10 +1,14 @@
 //! Shorter words for what tests ask of a catalog.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{World, address, beat, endpoint, key};
-use crate::catalog::{Command, Refusal};
-use crate::model::{Declared, Existence, Health, Lease, OperatorPatch, Reason, Registration, ServicePatch};
+use crate::catalog::{Command, ProbeDone, Refusal};
+use crate::liveness::{Finding, ProbeResult};
+use crate::model::{
+    Declared, Endpoint, Existence, Health, Lease, OperatorPatch, Reason, Registration, ServicePatch, Wall,
+};
 
 impl World {
     pub(crate) fn try_register(
@@ -140,12 +144,46 @@ impl World {
         self.run(Command::Declare { lease, declared })
     }
 
+    /// A probe of this instance, now. Returns how many mutations it came to.
     pub(crate) fn probed(&mut self, service: &str, address: &str, good: bool) -> usize {
-        self.run(Command::Probed {
-            service: key(service),
-            endpoint: endpoint(address),
-            good,
-        })
-        .unwrap()
+        self.found(service, address, if good { Finding::Good } else { Finding::Bad })
+    }
+
+    /// The same with a certain finding.
+    pub(crate) fn found(&mut self, service: &str, address: &str, finding: Finding) -> usize {
+        let before = self.history.len();
+        self.results(
+            |at| (*at == endpoint(address)).then_some(finding),
+            &[(service, address)],
+        );
+        self.history.len() - before
+    }
+
+    /// Has these probed now, and hands over what `found` says of everybody who is due; nothing came of the others.
+    pub(crate) fn results(&mut self, found: impl Fn(&Endpoint) -> Option<Finding>, ordered: &[(&str, &str)]) {
+        for (service, address) in ordered {
+            self.catalog
+                .probe_now(&key(service), &endpoint(address), self.now);
+        }
+        let tasks = self.catalog.probes_due(self.now, Duration::ZERO, usize::MAX);
+        let done = tasks.into_iter().map(|task| ProbeDone {
+            ticket: task.ticket,
+            result: found(&task.endpoint).map(result),
+        });
+        let done: Vec<_> = done.collect();
+        let wall = Wall(self.now.0 / 1_000);
+        if self.catalog.probed(done, self.now, wall, Duration::ZERO) {
+            self.turn();
+        }
+    }
+}
+
+/// A result that says this.
+pub(crate) fn result(finding: Finding) -> ProbeResult {
+    ProbeResult {
+        finding,
+        word: "test",
+        text: "as the test says".into(),
+        took: Duration::from_millis(1),
     }
 }

@@ -2,13 +2,15 @@
 
 mod commands;
 
+pub(crate) use commands::result;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
     Begun, Cluster, Declared, DeclaredStatus, Endpoint, Epoch, Health, Lease, Liveness, Marks, Member,
-    Metadata, Mono, OperatorPatch, Origin, Reason, Record, Registration, Revision, ServiceKey, ServicePatch,
-    Share, State, Timings, Wall, Weight,
+    Metadata, Mono, OperatorPatch, Origin, Probe, ProbeKind, ProbePlan, ProbeSpec, Reason, Record,
+    Registration, Revision, ServiceKey, ServicePatch, Share, State, Timings, Wall, Weight,
 };
 
 use super::{
@@ -28,6 +30,17 @@ pub(crate) fn registration(liveness: Liveness) -> Registration {
         expires: true,
         incarnation: None,
     }
+}
+
+/// Probed by TCP each 5 s.
+pub(crate) fn probed(rise: u8, fall: u8) -> Registration {
+    let plan = ProbePlan {
+        rise: Some(rise),
+        fall: Some(fall),
+        ..ProbePlan::default()
+    };
+    let spec = ProbeSpec::new(ProbeKind::Tcp, plan).unwrap();
+    registration(Liveness::Probe(Probe::Own(Arc::new(spec))))
 }
 
 pub(crate) fn beat() -> Registration {

@@ -204,6 +204,9 @@ pub(super) fn check_tables(world: &World) {
                 assert_eq!(slot.timings, None);
             }
             assert!(!slot.unconfirmed || member.state.marks.has(Marks::UNCONFIRMED));
+            let probed = catalog.probes.schedule.spec(member.slot).is_some();
+            assert!(!probed || slot.probed);
+            in_service += u32::from(probed);
         }
         let guarded = service.guard.as_ref().map_or(0, |guard| guard.open());
         assert_eq!(guarded, in_service_open, "silences to be settled");

@@ -1,9 +1,9 @@
 //! What an instance says about itself, beside what was measured.
 
 use crate::catalog::Refusal;
-use crate::catalog::testing::{World, beat, declared, labelled, lease, registration};
+use crate::catalog::testing::{World, beat, declared, labelled, lease, probed};
 use crate::model::DeclaredStatus::{Draining, Unhealthy};
-use crate::model::{Liveness, Reason};
+use crate::model::Reason;
 
 const A: &str = "10.0.0.1:80";
 
@@ -119,7 +119,7 @@ fn a_silent_one_that_takes_its_status_back_in_a_beat_is_healthy() {
 #[test]
 fn good_probes_do_not_overrule_one_that_says_it_is_not_well() {
     let mut world = World::without_guard();
-    let lease = world.register("s", A, registration(Liveness::Probe { rise: 2, fall: 2 }));
+    let lease = world.register("s", A, probed(2, 2));
     world.declare(lease, declared(Unhealthy)).unwrap();
     for _ in 0..5 {
         assert_eq!(world.probed("s", A, true), 0);
@@ -132,7 +132,7 @@ fn good_probes_do_not_overrule_one_that_says_it_is_not_well() {
 #[test]
 fn what_a_probe_said_is_not_taken_back_with_the_declared_status() {
     let mut world = World::without_guard();
-    let lease = world.register("s", A, registration(Liveness::Probe { rise: 2, fall: 2 }));
+    let lease = world.register("s", A, probed(2, 2));
     for _ in 0..2 {
         world.probed("s", A, false);
     }

@@ -14,6 +14,7 @@ mod lifecycle;
 mod limits;
 mod model;
 mod namespaces;
+mod probes;
 mod property;
 mod ramps;
 mod restart;

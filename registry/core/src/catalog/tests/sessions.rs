@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::catalog::Command;
-use crate::catalog::testing::{World, beat, endpoint, key, labelled, registration};
+use crate::catalog::testing::{World, beat, endpoint, key, labelled, probed, registration};
 use crate::liveness::Beat;
 use crate::model::{Health, Liveness, Reason, SessionId};
 
@@ -74,7 +74,7 @@ fn a_session_does_not_expire_and_does_not_take_beats() {
 #[test]
 fn a_probed_one_flips_after_its_rise_and_fall() {
     let mut world = World::without_guard();
-    world.register("s", A, registration(Liveness::Probe { rise: 2, fall: 3 }));
+    world.register("s", A, probed(2, 3));
     let changes: Vec<_> = [
         false, false, true, false, false, false, false, true, false, true, true, true,
     ]
@@ -86,7 +86,7 @@ fn a_probed_one_flips_after_its_rise_and_fall() {
     for _ in 0..3 {
         world.probed("s", A, false);
     }
-    world.register("s", A, registration(Liveness::Probe { rise: 2, fall: 3 }));
+    world.register("s", A, probed(2, 3));
     assert_eq!(world.health("s", A), "unhealthy");
     assert_eq!(world.last_reason(), Reason::ProbeFailed);
 }

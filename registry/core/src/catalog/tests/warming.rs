@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::beats::check_tables;
 use crate::catalog::testing::{
-    World, address, beat, beat_with, declared, endpoint, key, labelled, off, registration,
+    World, address, beat, beat_with, declared, endpoint, key, labelled, off, probed, registration,
 };
 use crate::catalog::{CatalogConfig, Command, Mutation, Piece};
 use crate::changes::{Gap, Missed};
@@ -238,7 +238,7 @@ fn the_guard_protects_those_of_sessions_too_who_do_not_come_back_together() {
 #[test]
 fn a_probed_one_is_unconfirmed_until_its_first_answer() {
     let mut world = World::without_guard();
-    let probe = || registration(Liveness::Probe { rise: 2, fall: 3 });
+    let probe = || probed(2, 3);
     world.register("s", A, probe());
     world.register("s", B, probe());
     let lease = world.register("s", "10.0.0.3:80", beat());

@@ -319,7 +319,7 @@ async fn a_persistent_instance_takes_no_beats_and_stays() {
     nacos.register(&format!("{INST}&ephemeral=false")).await;
     assert_eq!(nacos.beat(INST, None).await.text, UNKNOWN);
     let answer = nacos.beat(&format!("{INST}&beat=%7B%7D"), None).await;
-    answer.refuses("static");
+    answer.refuses("probe");
     seconds(60).await;
     assert_eq!(healthy(&nacos).await, Some(true));
 }

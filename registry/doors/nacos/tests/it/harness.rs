@@ -1,11 +1,18 @@
 //! A registry with the Nacos door, and what asks it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
+use beatrix_core::liveness::{Finding, ProbeResult};
+use beatrix_core::model::{Endpoint, ProbeSpec};
 use beatrix_engine::journal::Memory;
+use beatrix_engine::probing::{self, Probing};
 use beatrix_engine::random::Random;
 use beatrix_engine::{EngineConfig, Registry, RegistryBuilder};
+use beatrix_probes::{Prober, ProberConfig};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -15,6 +22,28 @@ pub(crate) const INST: &str = "serviceName=S&ip=1.1.1.1&port=80";
 
 /// The path of instances.
 pub(crate) const INSTANCE: &str = "/nacos/v1/ns/instance";
+
+/// Really asks, but on this machine only: most tests register addresses that are somebody else's.
+#[derive(Debug)]
+struct Asking(Prober);
+
+impl Probing for Asking {
+    fn probe(&self, endpoint: Endpoint, spec: Arc<ProbeSpec>) -> probing::Asking {
+        let prober = self.0.clone();
+        let ours = endpoint.ip().is_some_and(|ip| ip.is_loopback());
+        Box::pin(async move {
+            if ours {
+                return prober.probe(&endpoint, &spec).await.into();
+            }
+            ProbeResult {
+                finding: Finding::Unasked,
+                word: "test",
+                text: "not on this machine".into(),
+                took: Duration::ZERO,
+            }
+        })
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Nacos {
@@ -34,6 +63,7 @@ impl Nacos {
         let random = Random::from_seed(1);
         let journal = Memory::new(random.epoch());
         let registry = RegistryBuilder::new(EngineConfig::default(), random)
+            .with_probing(Arc::new(Asking(Prober::new(ProberConfig::default()))))
             .start(journal)
             .await
             .unwrap();

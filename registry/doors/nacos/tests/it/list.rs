@@ -1,6 +1,8 @@
 //! The list of instances. Checklist 1 to 9, 36 to 38.
 
-use beatrix_core::model::{Endpoint, Liveness, OperatorPatch, Registration, ServiceKey, SessionId, Timings};
+use beatrix_core::model::{
+    Endpoint, Liveness, OperatorPatch, Probe, Registration, ServiceKey, SessionId, Timings,
+};
 use beatrix_core::model::{Health, Metadata, Weight};
 use serde_json::json;
 
@@ -159,7 +161,7 @@ async fn what_other_doors_register_is_listed() {
     for (port, liveness, ephemeral, interval, timeout) in [
         (1, Liveness::Beat(timings), true, 1_000, 2_000),
         (2, Liveness::Session(SessionId(1)), true, 700, 15_000),
-        (3, Liveness::Probe { rise: 1, fall: 1 }, false, 700, 15_000),
+        (3, Liveness::Probe(Probe::OfCluster), false, 700, 15_000),
         (4, Liveness::Static, false, 700, 15_000),
     ] {
         let endpoint = Endpoint::new("::1", port).unwrap();

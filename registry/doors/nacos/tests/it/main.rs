@@ -12,6 +12,7 @@ mod golden;
 mod harness;
 mod list;
 mod operators;
+mod peers;
 mod property;
 mod register;
 mod server;

@@ -1,9 +1,12 @@
 //! A registry behind its native door, and small words to talk to it.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use beatrix_engine::journal::Memory;
+use beatrix_engine::probing::Probing;
 use beatrix_engine::random::Random;
 use beatrix_engine::{EngineConfig, Registry, RegistryBuilder};
 use beatrix_wire as wire;
@@ -59,6 +62,18 @@ impl Door {
         let random = Random::from_seed(7);
         let journal = Memory::new(random.epoch());
         let registry = RegistryBuilder::new(config, random).start(journal).await.unwrap();
+        Self::of(registry)
+    }
+
+    /// The door of a registry that asks by `probing`.
+    pub(crate) async fn asking(probing: Arc<dyn Probing>) -> Self {
+        let random = Random::from_seed(7);
+        let journal = Memory::new(random.epoch());
+        let builder = RegistryBuilder::new(EngineConfig::default(), random).with_probing(probing);
+        Self::of(builder.start(journal).await.unwrap())
+    }
+
+    fn of(registry: Registry) -> Self {
         let router = beatrix_native::router(registry.clone());
         Self { registry, router }
     }

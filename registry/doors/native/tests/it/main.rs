@@ -10,6 +10,7 @@ mod door;
 mod drains;
 mod guard;
 mod instances;
+mod probes;
 mod services;
 mod slow_start;
 mod time;

@@ -120,7 +120,11 @@ impl<J: Journal> Owner<J> {
             // All who watch are to be told anew; nobody shall wait for the catalog meanwhile. Until they are noted what was
             // applied here counts as not noted.
             (Some(newest), Some(warmed)) => {
+                let sooner = catalog.probe_sooner();
                 drop(catalog);
+                if sooner {
+                    self.sooner.notify_one();
+                }
                 topics.extend(self.hub.note_all(warmed));
                 self.hub.noted(newest);
                 tracing::info!(
@@ -133,7 +137,11 @@ impl<J: Journal> Owner<J> {
             }
             (None, _) => {}
         }
+        let sooner = catalog.probe_sooner();
         drop(catalog);
+        if sooner {
+            self.sooner.notify_one();
+        }
         self.drains.applied();
         self.keep_unscheduled(topics);
     }

@@ -20,7 +20,7 @@ use beatrix_core::liveness::{GuardReading, LivenessClock};
 use beatrix_core::model::{Mono, Origin, Revision, ServiceKey};
 use parking_lot::Mutex;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +32,7 @@ use super::write::{WriteError, Written};
 use crate::clock::Clock;
 use crate::hub::{Hub, Topic};
 use crate::journal::Journal;
+use crate::probing::OwnerBell;
 
 /// How many proposals may wait. When it is full, proposers wait.
 pub(super) const QUEUE: usize = 16 * 1024;
@@ -82,6 +83,10 @@ pub(super) struct Owner<J> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) liveness: Arc<LivenessClock>,
     pub(super) inbox: mpsc::Receiver<Request>,
+    /// Tells the driver of the probes that somebody is due sooner than it knows.
+    pub(super) sooner: Arc<Notify>,
+    /// Rings when probes have found something that is to be decided.
+    pub(super) bell: OwnerBell,
     /// To whoever hands answers to those who wait for them: see [`hand_out`].
     pub(super) answers: mpsc::Sender<Vec<Told>>,
     pub(super) stop: CancellationToken,
@@ -127,6 +132,7 @@ impl<J: Journal> Owner<J> {
                     self.apply(committed.into_iter());
                     self.schedule();
                 }
+                () = self.bell.heard(), if !stopping => {}
                 () = wait_until(wake), if !stopping => {}
             }
         }

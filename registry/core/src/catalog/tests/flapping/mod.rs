@@ -5,7 +5,7 @@ mod oracle;
 use std::time::Duration;
 
 use crate::catalog::testing::{
-    World, beat_with, declared, endpoint, key, labelled, of_run, off, registration,
+    World, beat_with, declared, endpoint, key, labelled, of_run, off, probed, registration,
 };
 use crate::catalog::tests::beats::check_tables;
 use crate::catalog::{CatalogConfig, Command};
@@ -245,7 +245,7 @@ fn one_that_says_over_and_over_that_it_is_not_well_is_held_down_like_one_that_fa
 #[test]
 fn probes_that_change_their_mind_are_damped_and_one_bad_answer_is_an_interruption() {
     let mut world = World::without_guard();
-    world.register("s", A, registration(Liveness::Probe { rise: 2, fall: 2 }));
+    world.register("s", A, probed(2, 2));
     let probed = |world: &mut World, answers: &str| {
         for answer in answers.chars() {
             world.advance(ms(500));

@@ -12,7 +12,7 @@ use services::Expires;
 
 use crate::model::{
     Declared, DeclaredStatus, Endpoint, Health, Incarnation, Lease, Liveness, OperatorLayer, OperatorPatch,
-    Registration, ServiceKey, ServiceSettings, SessionId, Timings,
+    Probe, Registration, ServiceKey, ServiceSettings, SessionId, Timings,
 };
 
 const TICK: u64 = 5_000;
@@ -170,11 +170,22 @@ impl Model {
     fn take(&mut self, name: Name, registration: Registration, health: Health, fresh: Lease) {
         let (now, known) = (self.now, self.instances.get_mut(&name));
         let mut lease = fresh;
+        let (mut probed, mut stays) = (false, health);
         if let Some(known) = known {
+            // What probes have measured is not overruled where they go on as before.
+            probed = known.measured
+                && known.because == Because::Other
+                && matches!(known.registration.liveness, Liveness::Probe(_))
+                && known.registration.liveness == registration.liveness
+                && known.registration.cluster == registration.cluster
+                && known.registration.incarnation == registration.incarnation;
+            if probed {
+                stays = known.health;
+            }
             let stands = match known.registration.liveness {
                 Liveness::Beat(_) => !known.silent && known.health == health,
-                Liveness::Static => known.measured || known.health == health,
-                _ => true,
+                Liveness::Static | Liveness::Probe(_) => known.measured || known.health == health,
+                Liveness::Session(_) => true,
             };
             let is_probe = matches!(known.registration.liveness, Liveness::Probe { .. });
             let confirms = known.unconfirmed && !is_probe;
@@ -198,9 +209,9 @@ impl Model {
         let fresh = Instance {
             registration,
             lease,
-            health,
+            health: stays,
             because,
-            measured: false,
+            measured: probed,
             declared,
             silent: false,
             last_beat: now,
@@ -288,9 +299,14 @@ impl Model {
         let Some(instance) = self.instances.get_mut(name) else {
             return;
         };
-        let Liveness::Probe { rise, fall } = instance.registration.liveness else {
+        let Liveness::Probe(Probe::Own(spec)) = &instance.registration.liveness else {
             return;
         };
+        // Where silence has no consequences nobody is probed either.
+        if self.said == Some(false) {
+            return;
+        }
+        let (rise, fall) = (spec.rise(), spec.fall());
         instance.heard |= instance.unconfirmed;
         let mut changes = instance.heard && self.warming.is_none();
         let healthy = instance.health == Health::Healthy;

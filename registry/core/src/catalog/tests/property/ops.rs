@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::catalog::testing::{beat_with, declared, labelled, of_run, registration};
+use crate::catalog::testing::{beat_with, declared, labelled, of_run, probed, registration};
 use crate::model::{
     DeclaredStatus, Existence, Lifetime, Liveness, OperatorPatch, Registration, ServicePatch, SessionId,
     Threshold,
@@ -112,7 +112,7 @@ pub(super) fn registration_of(kind: u8, run: u8, label: bool) -> Registration {
         3 => beat_with(500, 10_000, 2_345),
         4 => beat_with(60_000, 82_010, 300_000),
         5 => registration(Liveness::Session(SessionId(u64::from(run)))),
-        6 => registration(Liveness::Probe { rise: 2, fall: 3 }),
+        6 => probed(2, 3),
         _ => registration(Liveness::Static),
     };
     let registered = if label {

@@ -1,0 +1,232 @@
+use super::*;
+use crate::liveness::Finding;
+use crate::model::{ProbeKind, ProbePlan};
+
+const NO_STALL: Duration = Duration::ZERO;
+
+fn at_ms(ms: u64) -> Mono {
+    Mono(ms * 1_000)
+}
+
+fn each(interval: Duration) -> Arc<ProbeSpec> {
+    let plan = ProbePlan {
+        interval: Some(interval),
+        ..ProbePlan::default()
+    };
+    Arc::new(ProbeSpec::new(ProbeKind::Tcp, plan).unwrap())
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn result(finding: Finding) -> ProbeResult {
+    ProbeResult {
+        finding,
+        word: "test",
+        text: "as the test says".into(),
+        took: Duration::ZERO,
+    }
+}
+
+fn schedule(in_flight_max: usize, per_address: usize) -> Schedule {
+    Schedule::new(ProbeConfig {
+        in_flight_max,
+        in_flight_per_address_max: per_address,
+        ..ProbeConfig::default()
+    })
+}
+
+fn end(schedule: &mut Schedule, ticket: Ticket, now: Mono) -> Ended {
+    let good = result(Finding::Good);
+    schedule.end(ticket, Some(&good), now, Wall(0), NO_STALL)
+}
+
+fn take(schedule: &mut Schedule, now: Mono) -> Vec<Ticket> {
+    std::iter::from_fn(|| schedule.take(now, Mono(0), NO_STALL))
+        .map(|(ticket, _)| ticket)
+        .collect()
+}
+
+/// When each was probed, with answers that come at once.
+fn run(schedule: &mut Schedule, until: Mono) -> Vec<(Mono, u32)> {
+    let mut probed = Vec::new();
+    while let Some(next) = schedule.next().filter(|next| *next < until) {
+        for ticket in take(schedule, next) {
+            probed.push((next, ticket.slot));
+            end(schedule, ticket, next);
+        }
+    }
+    probed
+}
+
+#[test]
+fn a_mass_registration_is_no_burst_and_each_is_probed_once_an_interval_give_or_take_a_tenth() {
+    let mut schedule = schedule(1_024, 1_024);
+    for slot in 0..1_000 {
+        schedule.enter(slot, each(seconds(5)), 0, at_ms(0));
+    }
+    let probed = run(&mut schedule, at_ms(60_000));
+    let within = |from: u64, to: u64| {
+        let (from, to) = (at_ms(from), at_ms(to));
+        probed.iter().filter(|(at, _)| (from..to).contains(at)).count()
+    };
+    assert_eq!(within(0, 1_000), 1_000, "all are first probed within a second");
+    for tenth in 0..10 {
+        let first = within(tenth * 100, tenth * 100 + 100);
+        assert!(
+            (60..150).contains(&first),
+            "{first} in a tenth of the first second"
+        );
+    }
+    for second in 20..60 {
+        let there = within(second * 1_000, second * 1_000 + 1_000);
+        assert!((140..260).contains(&there), "{there} in second {second}");
+    }
+    for slot in 0..1_000 {
+        let of_slot: Vec<Mono> = probed
+            .iter()
+            .filter(|(_, it)| *it == slot)
+            .map(|(at, _)| *at)
+            .collect();
+        for pair in of_slot[1..].windows(2) {
+            let gap = pair[1].since(pair[0]);
+            assert!(
+                gap >= Duration::from_millis(4_500) && gap <= Duration::from_millis(5_500),
+                "{gap:?}"
+            );
+        }
+    }
+    assert_eq!(schedule.counts().lateness.max(), Duration::ZERO);
+}
+
+#[test]
+fn with_the_same_seed_all_of_it_happens_again_and_with_another_it_does_not() {
+    let moments = |seed| {
+        let mut schedule = Schedule::new(ProbeConfig {
+            seed,
+            ..ProbeConfig::default()
+        });
+        (0..20).for_each(|slot| schedule.enter(slot, each(seconds(1)), 0, at_ms(0)));
+        run(&mut schedule, at_ms(10_000))
+    };
+    assert_eq!(moments(1), moments(1));
+    assert_ne!(moments(1), moments(2));
+}
+
+#[test]
+fn no_more_are_in_flight_than_may_be_and_who_is_due_longest_is_next() {
+    let mut schedule = schedule(3, 3);
+    for slot in 0..10 {
+        schedule.enter(slot, each(seconds(5)), u64::from(slot), at_ms(0));
+    }
+    let order: Vec<u32> = schedule.queue.iter().map(|(_, slot)| *slot).collect();
+    let first = take(&mut schedule, at_ms(2_000));
+    assert_eq!(first.len(), 3);
+    assert_eq!((schedule.next(), schedule.counts().in_flight), (None, 3));
+    let mut seen: Vec<u32> = first.iter().map(|ticket| ticket.slot).collect();
+    for ticket in first {
+        end(&mut schedule, ticket, at_ms(2_000));
+        seen.extend(take(&mut schedule, at_ms(2_000)).iter().map(|ticket| ticket.slot));
+    }
+    assert_eq!(seen, order[..6]);
+}
+
+#[test]
+fn an_address_that_hangs_keeps_nobody_else_waiting() {
+    let mut schedule = schedule(100, 2);
+    for slot in 0..10 {
+        schedule.enter(slot, each(seconds(5)), 1, at_ms(0));
+    }
+    schedule.enter(10, each(seconds(5)), 2, at_ms(0));
+    let taken = take(&mut schedule, at_ms(1_000));
+    assert_eq!(taken.iter().filter(|ticket| ticket.slot < 10).count(), 2);
+    assert!(taken.iter().any(|ticket| ticket.slot == 10));
+    // Each that ends lets in the next of the line, those who are due longest first, and nobody is lost.
+    let mut open: VecDeque<Ticket> = taken.into_iter().filter(|ticket| ticket.slot < 10).collect();
+    let mut seen = 2;
+    while let Some(ticket) = open.pop_front() {
+        end(&mut schedule, ticket, at_ms(1_500));
+        let next = take(&mut schedule, at_ms(1_500));
+        assert!(next.len() <= 1);
+        seen += next.len();
+        open.extend(next);
+    }
+    assert_eq!(seen, 10);
+    assert!(schedule.addresses.len() <= 1);
+}
+
+#[test]
+fn a_missed_turn_is_told_and_not_made_up_for() {
+    let mut schedule = schedule(10, 10);
+    schedule.enter(0, each(seconds(5)), 0, at_ms(0));
+    let late = take(&mut schedule, at_ms(60_000));
+    assert_eq!(late.len(), 1);
+    end(&mut schedule, late[0], at_ms(60_000));
+    let counts = schedule.counts();
+    assert_eq!(counts.missed, 1);
+    assert!(counts.lateness.max() >= seconds(59));
+    assert_eq!(take(&mut schedule, at_ms(62_000)).len(), 0);
+    assert_eq!(take(&mut schedule, at_ms(68_000)).len(), 1);
+}
+
+#[test]
+fn a_result_that_began_before_it_was_registered_anew_is_dropped() {
+    let mut schedule = schedule(10, 10);
+    schedule.enter(0, each(seconds(5)), 0, at_ms(0));
+    let old = take(&mut schedule, at_ms(1_000))[0];
+    schedule.enter(0, each(seconds(5)), 0, at_ms(1_000));
+    assert_eq!(end(&mut schedule, old, at_ms(1_100)), Ended::Dropped);
+    let new = take(&mut schedule, at_ms(2_000))[0];
+    assert_eq!(end(&mut schedule, new, at_ms(2_100)), Ended::Counts);
+    schedule.leave(0);
+    assert_eq!(take(&mut schedule, at_ms(99_000)), []);
+    assert_eq!((schedule.in_flight, schedule.addresses.len()), (0, 0));
+}
+
+#[test]
+fn a_probe_that_was_in_flight_across_a_stall_says_nothing_and_is_made_again() {
+    let mut schedule = schedule(10, 10);
+    schedule.enter(0, each(seconds(5)), 0, at_ms(0));
+    let (ticket, _) = schedule.take(at_ms(1_000), Mono(0), NO_STALL).unwrap();
+    let timed_out = result(Finding::Silent);
+    let ended = schedule.end(ticket, Some(&timed_out), at_ms(1_200), Wall(0), seconds(40));
+    assert_eq!(ended, Ended::Dropped);
+    assert_eq!(schedule.next(), Some(at_ms(1_200)));
+    assert_eq!(schedule.scheduled(0).unwrap().last, None);
+}
+
+#[test]
+fn who_is_ordered_is_probed_at_once_also_if_a_probe_is_in_flight() {
+    let mut schedule = schedule(10, 10);
+    assert!(!schedule.order(7, at_ms(0)));
+    schedule.enter(7, each(seconds(60)), 0, at_ms(0));
+    let first = take(&mut schedule, at_ms(1_000))[0];
+    end(&mut schedule, first, at_ms(1_000));
+    schedule.came_sooner();
+    assert!(schedule.order(7, at_ms(2_000)) && schedule.came_sooner());
+    let ordered = take(&mut schedule, at_ms(2_000))[0];
+    assert!(schedule.order(7, at_ms(2_001)));
+    end(&mut schedule, ordered, at_ms(2_002));
+    assert_eq!(take(&mut schedule, at_ms(2_002)).len(), 1);
+}
+
+#[test]
+fn the_newest_result_is_kept_with_how_many_in_a_row_were_like_it() {
+    let mut schedule = schedule(10, 10);
+    schedule.enter(0, each(seconds(1)), 0, at_ms(0));
+    let findings = [Finding::Good, Finding::Bad, Finding::Silent, Finding::Unasked];
+    for finding in findings {
+        schedule.order(0, at_ms(1));
+        let (ticket, _) = schedule.take(at_ms(1_000), Mono(0), NO_STALL).unwrap();
+        schedule.end(ticket, Some(&result(finding)), at_ms(1), Wall(5), NO_STALL);
+    }
+    let last = schedule.scheduled(0).unwrap().last.unwrap();
+    assert_eq!(
+        (last.result.finding, last.streak, last.at),
+        (Finding::Silent, 2, Wall(5))
+    );
+    let counts = schedule.counts();
+    assert_eq!((counts.passed, counts.failed, counts.dropped), (1, 2, 1));
+    assert_eq!(counts.results["test"], 3);
+}
