@@ -9,6 +9,7 @@ mod drain;
 mod expiry;
 mod load;
 mod push;
+mod slow_start;
 mod slow_subscriber;
 mod stall;
 mod stop;
