@@ -26,6 +26,9 @@ pub struct Host {
     pub port: u16,
     /// Its health as Nacos shows it.
     pub healthy: bool,
+    /// The share of traffic to give it.
+    #[serde(default)]
+    pub weight: f64,
     /// Its metadata.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,

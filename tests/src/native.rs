@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, ensure};
 use beatrix_wire::{
     Ack, BeatRequest, BeatResponse, DrainRequest, DrainResponse, EventsPage, GuardEnded, GuardScope,
-    Liveness, RegisterRequest, RegisterResponse, RegistryStatus, ServiceView, WriteResponse,
+    Liveness, RegisterRequest, RegisterResponse, RegistryStatus, ServicePatch, ServiceView, WriteResponse,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -85,6 +85,19 @@ impl Native {
     pub async fn deregister(&self, service: &str, instance: &str) -> anyhow::Result<WriteResponse> {
         self.call("DELETE", &instance_path(service, instance), NOTHING)
             .await
+    }
+
+    /// Says something about a service.
+    ///
+    /// # Errors
+    ///
+    /// As [`Native::register`].
+    pub async fn declare_service(
+        &self,
+        service: &str,
+        patch: &ServicePatch,
+    ) -> anyhow::Result<WriteResponse> {
+        self.call("PATCH", &service_path(service), Some(patch)).await
     }
 
     /// Renews leases.

@@ -11,6 +11,7 @@ mod guard;
 mod load;
 mod probes;
 mod push;
+mod slow_start;
 mod slow_subscriber;
 mod stall;
 mod stop;

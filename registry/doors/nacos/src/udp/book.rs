@@ -102,6 +102,8 @@ pub(super) struct Book {
     /// By subscription.
     entries: HashMap<u64, Entry>,
     by_ack: HashMap<(Target, u64), u64>,
+    /// Those who are waited for, by the port that they listen at.
+    by_port: HashMap<u16, Vec<u64>>,
     due: BinaryHeap<Reverse<(Instant, u64)>>,
 }
 
@@ -126,6 +128,10 @@ impl Book {
     fn put(&mut self, subscription: u64, sent: Sent, now: Instant, again: Again) {
         let entry = self.entries.entry(subscription).or_default();
         let before = entry.waiting.take();
+        if before.is_none() {
+            let port = sent.target.address().port();
+            self.by_port.entry(port).or_default().push(subscription);
+        }
         let mut waiting = Waiting {
             due: now + ACK_TIMEOUT,
             since: now,
@@ -159,6 +165,11 @@ impl Book {
 
     /// Takes an acknowledgement. `None` if nothing waits for it.
     pub(super) fn acknowledged(&mut self, from: Target, id: u64, now: Instant) -> Option<Answer> {
+        let from = if self.by_ack.contains_key(&(from, id)) {
+            from
+        } else {
+            self.of_this_machine(from, id)?
+        };
         let subscription = *self.by_ack.get(&(from, id))?;
         let waiting = self.entries.get_mut(&subscription)?.waiting.as_mut()?;
         let Sent {
@@ -183,12 +194,35 @@ impl Book {
         })
     }
 
+    /// Whom an acknowledgement over loopback is from, if it can only be one. A registry that listens on loopback hears
+    /// from there whatever address of this machine the client has named: clients name the one by which others reach
+    /// them. Nobody else can send over loopback. One who has named loopback is heard from just there.
+    fn of_this_machine(&self, from: Target, id: u64) -> Option<Target> {
+        let there = self.by_port.get(&from.address().port());
+        let there = there.filter(|_| from.ip().is_loopback())?;
+        let mut waiting = there.iter().filter_map(|subscription| {
+            let waiting = self.entries.get(subscription)?.waiting.as_ref()?;
+            let sent = waiting.sent.id == id || waiting.earlier.iter().any(|(earlier, _)| *earlier == id);
+            let target = waiting.sent.target;
+            (sent && !target.ip().is_loopback()).then_some(target)
+        });
+        let only = waiting.next()?;
+        waiting.next().is_none().then_some(only)
+    }
+
     /// Expects nothing more of a subscription.
     pub(super) fn forget(&mut self, subscription: u64) {
         let Some(entry) = self.entries.get_mut(&subscription) else {
             return;
         };
         if let Some(Waiting { sent, earlier, .. }) = entry.waiting.take() {
+            let port = sent.target.address().port();
+            if let Some(there) = self.by_port.get_mut(&port) {
+                there.retain(|other| *other != subscription);
+                if there.is_empty() {
+                    self.by_port.remove(&port);
+                }
+            }
             let earlier = earlier.into_iter().map(|(id, _)| id);
             for id in earlier.chain([sent.id]) {
                 self.by_ack.remove(&(sent.target, id));
@@ -271,7 +305,10 @@ mod tests {
         }
 
         fn is_empty(&self) -> bool {
-            self.entries.is_empty() && self.by_ack.is_empty() && self.due.is_empty()
+            self.entries.is_empty()
+                && self.by_ack.is_empty()
+                && self.by_port.is_empty()
+                && self.due.is_empty()
         }
     }
 
@@ -315,6 +352,37 @@ mod tests {
             None,
             "the newest says it all"
         );
+    }
+
+    #[test]
+    fn over_loopback_a_client_of_this_machine_is_heard_whatever_address_it_named() {
+        let mut book = Book::default();
+        let now = Instant::now();
+        let loopback = Target::new("127.0.0.1", 1).unwrap();
+        let elsewhere = Target::new("10.0.0.9", 1).unwrap();
+        book.sent(1, sent(7, 1), now);
+        book.sent(1, sent(8, 1), now);
+        assert_eq!(
+            book.acknowledged(elsewhere, 8, now),
+            None,
+            "not from another machine"
+        );
+        assert_eq!(book.acknowledged(loopback, 9, now), None);
+        let other_port = Target::new("127.0.0.1", 2).unwrap();
+        assert_eq!(book.acknowledged(other_port, 8, now), None);
+        let answer = book.acknowledged(loopback, 7, now).unwrap();
+        assert_eq!((answer.subscription, answer.newest), (1, false));
+        // With two of which either may have sent it, nobody has.
+        let sent_elsewhere = Sent {
+            target: elsewhere,
+            ..sent(8, 1)
+        };
+        book.sent(2, sent_elsewhere, now);
+        assert_eq!(book.acknowledged(loopback, 8, now), None);
+        book.forget(2);
+        assert!(book.acknowledged(loopback, 8, now).unwrap().newest);
+        book.take_due(now + 3 * ACK_TIMEOUT);
+        assert!(book.is_empty());
     }
 
     #[test]

@@ -47,6 +47,8 @@
 //!   made anew, with a time and a `lastRefTime` of its own; Nacos sends the same bytes twice.
 //! - Datagrams that carry the same for the same reason have the same `lastRefTime`. It stays below 2^53: Node reads it
 //!   as a floating-point number.
+//! - An acknowledgement counts if it comes from where the datagram went, as in Nacos; one that comes over loopback also if
+//!   only one client at this port can have sent it. A registry on loopback hears its clients so.
 //! - `clientIP` must be an address; Nacos also resolves names.
 //!
 //! [`UDP_CLUSTERS_PER_SERVICE_MAX`]: crate::limits::UDP_CLUSTERS_PER_SERVICE_MAX
