@@ -8,6 +8,8 @@
 mod bad_input;
 mod door;
 mod instances;
+mod kept;
+mod restart;
 mod services;
 mod time;
 mod watch;
