@@ -229,3 +229,72 @@ fn the_end_of_very_many_services_takes_many_turns() {
         assert_eq!(world.catalog.services(), many - turns * DUE_MAX);
     }
 }
+
+/// Not among the other tests: it says something in a release build only.
+#[test]
+#[ignore = "a measurement: run it alone, optimised, and read what it prints"]
+#[expect(clippy::disallowed_methods, reason = "it measures")]
+fn a_million_instances_are_restored_within_about_a_second() {
+    use crate::catalog::{Catalog, InstancePiece, Piece, ServicePiece};
+    use crate::model::{Endpoint, Epoch, Health, Mono, State, Wall};
+
+    let (services, each) = (1_000_u32, 1_000_u32);
+    let mut pieces = vec![Piece::Begin { as_of: Revision(1) }];
+    for service in 0..services {
+        pieces.push(Piece::Service(Box::new(ServicePiece {
+            key: key(&format!("s{service}")),
+            as_of: Revision(1),
+            revision: Revision(1),
+            settings: None,
+            emptied_by: None,
+            layers: Vec::new(),
+        })));
+        let instances = (0..each).map(|number| {
+            let bits = u64::from(service * each + number + 1);
+            InstancePiece {
+                endpoint: Endpoint::V4((0x0A00_0000 + number).into(), 80),
+                lease: crate::catalog::testing::lease(bits),
+                registration: beat(),
+                declared: None,
+                state: State {
+                    health: Health::Healthy,
+                    marks: Marks::NONE,
+                    reason: Reason::Registered,
+                    revision: Revision(1),
+                    since: Wall(0),
+                },
+            }
+        });
+        pieces.push(Piece::Instances(instances.collect()));
+    }
+    let began = std::time::Instant::now();
+    let mut catalog = Catalog::new(CatalogConfig::default(), Mono(0));
+    for piece in pieces {
+        catalog.restore(piece, Mono(0));
+    }
+    let restored = began.elapsed();
+    catalog.resume(Epoch(1), Revision(1), Vec::new(), Mono(0));
+    let resumed = began.elapsed() - restored;
+    let began = std::time::Instant::now();
+    let mut walk = crate::catalog::CaptureWalk::default();
+    let (mut captured, mut longest) = (0, Duration::ZERO);
+    loop {
+        let step = std::time::Instant::now();
+        let taken = catalog.capture(&mut walk, 256);
+        longest = longest.max(step.elapsed());
+        let Some(taken) = taken else { break };
+        captured += taken
+            .into_pieces()
+            .map(|piece| match piece {
+                Piece::Instances(instances) => instances.len(),
+                _ => 0,
+            })
+            .sum::<usize>();
+    }
+    let capturing = began.elapsed();
+    println!(
+        "restored in {restored:?}, resumed in {resumed:?}; captured in {capturing:?}, the lock held for {longest:?} at most"
+    );
+    assert_eq!((catalog.instances(), captured), (1_000_000, 1_000_000));
+    assert!(restored + resumed < Duration::from_secs(3));
+}

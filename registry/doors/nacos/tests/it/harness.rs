@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use beatrix_core::liveness::{Finding, ProbeResult};
 use beatrix_core::model::{Endpoint, ProbeSpec};
-use beatrix_engine::journal::Memory;
+use beatrix_engine::journal::{Journal, Memory};
 use beatrix_engine::probing::{self, Probing};
 use beatrix_engine::random::Random;
 use beatrix_engine::{EngineConfig, Registry, RegistryBuilder};
@@ -60,8 +60,12 @@ pub(crate) struct Answer {
 
 impl Nacos {
     pub(crate) async fn start() -> Self {
+        Self::over(Memory::new(Random::from_seed(1).epoch())).await
+    }
+
+    /// Over what a journal knows.
+    pub(crate) async fn over(journal: impl Journal) -> Self {
         let random = Random::from_seed(1);
-        let journal = Memory::new(random.epoch());
         let registry = RegistryBuilder::new(EngineConfig::default(), random)
             .with_probing(Arc::new(Asking(Prober::new(ProberConfig::default()))))
             .start(journal)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
-use beatrix_engine::journal::Memory;
+use beatrix_engine::journal::{Journal, Memory};
 use beatrix_engine::probing::Probing;
 use beatrix_engine::random::Random;
 use beatrix_engine::{EngineConfig, Registry, RegistryBuilder};
@@ -61,6 +61,12 @@ impl Door {
     pub(crate) async fn with(config: EngineConfig) -> Self {
         let random = Random::from_seed(7);
         let journal = Memory::new(random.epoch());
+        Self::over(config, journal).await
+    }
+
+    /// Over what a journal knows.
+    pub(crate) async fn over(config: EngineConfig, journal: impl Journal) -> Self {
+        let random = Random::from_seed(7);
         let registry = RegistryBuilder::new(config, random).start(journal).await.unwrap();
         Self::of(registry)
     }

@@ -10,6 +10,8 @@ mod door;
 mod drains;
 mod guard;
 mod instances;
+mod kept;
+mod restart;
 mod probes;
 mod services;
 mod slow_start;

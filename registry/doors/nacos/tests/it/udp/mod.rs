@@ -5,6 +5,7 @@ mod bounds;
 mod checklist;
 mod drain;
 mod loopback;
+mod restart;
 mod sharing;
 
 use std::net::SocketAddr;
@@ -33,8 +34,13 @@ fn here() -> SocketAddr {
 
 /// A door with push, and what it is pushed through.
 async fn start() -> (Nacos, Clients, Pusher) {
+    start_over(Nacos::start().await)
+}
+
+/// Push for a door that is there.
+fn start_over(nacos: Nacos) -> (Nacos, Clients, Pusher) {
     let (air, clients) = air();
-    let (nacos, pusher) = pushing(Nacos::start().await, air);
+    let (nacos, pusher) = pushing(nacos, air);
     (nacos, clients, pusher)
 }
 
