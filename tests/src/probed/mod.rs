@@ -10,6 +10,7 @@ mod redis;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -99,7 +100,23 @@ impl Server {
     }
 }
 
-/// A port that is free now.
+/// Where ports begin that the system does not give to clients: it begins at 32768 with those. One of them, found free
+/// now, might be a client's when a database that starts for seconds wants it.
+const PORTS_FROM: u32 = 12_000;
+const PORTS: u32 = 20_000;
+
+/// A port that is free now and that no other test looks at soon.
 fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+    static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
+    // Tests that run at the same time are other processes, or share the counter.
+    let first = std::process::id().wrapping_mul(64);
+    for _ in 0..PORTS {
+        let next = first.wrapping_add(LOOKED_AT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(PORTS_FROM + next % PORTS)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    anyhow::bail!("no port is free")
 }

@@ -1,6 +1,7 @@
 //! The promises of Beatrix, each tested from outside on real processes: a file for each promise.
 //!
-//! Every test has a registry of its own on a free port. The programs are not built here: `tests/run` does that.
+//! Every test has a registry of its own on a free port, but for those of probes, which have the servers that are asked.
+//! The programs are not built here: `tests/run` does that.
 
 mod bad_input;
 mod clients;

@@ -1,5 +1,5 @@
 //! Every kind of probe against a real server of its kind: healthy, hanging, answering slowly, refusing, and with somebody
-//! else at its port.
+//! else at its port. They ask by way of the package that asks, not of a registry.
 
 mod grpc;
 mod http;
