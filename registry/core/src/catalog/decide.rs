@@ -10,7 +10,6 @@ use crate::model::{
 use super::Catalog;
 use super::command::{Command, Mutation, Refusal};
 use super::declaring::check_lifetime;
-use super::flapping::inherits_flaps;
 use super::probing::stays_measured;
 use super::service::Service;
 use super::slots::Phase;
@@ -218,26 +217,16 @@ impl Catalog {
             health
         };
         // Nor is one that flaps healthy by saying so once more.
-        let mark = if inherits_flaps(known, &registration) {
-            self.flap_mark(member.slot, now)
-        } else {
-            Marks::NONE
-        };
-        let held = !mark.is_empty() && (member.state.health, health) == (Health::Unhealthy, Health::Healthy);
+        let held = found
+            .filter(|_| health == Health::Healthy)
+            .and_then(|found| self.flaps_still(found, member, &registration, now));
         let registered = Mutation::Registered {
-            service: service.clone(),
-            endpoint: endpoint.clone(),
-            registration,
-            health: if held { Health::Unhealthy } else { health },
-            lease,
-        };
-        let held = held.then_some(Mutation::Measured {
             service,
             endpoint,
-            health: Health::Unhealthy,
-            marks: mark,
-            reason: Reason::Flapping,
-        });
+            registration,
+            health: if held.is_some() { Health::Unhealthy } else { health },
+            lease,
+        };
         Ok(Decision::Commit(
             std::iter::once(registered).chain(held).collect(),
         ))
@@ -280,35 +269,14 @@ impl Catalog {
             .is_some_and(|said| said.status == DeclaredStatus::Unhealthy);
         let returned = self.returned(slot, Some(unwell), now);
         if member.record.declared != declared {
-            let measured = |marks: Marks, reason: Reason| Mutation::Measured {
-                service: service.key().clone(),
-                endpoint: found.endpoint.clone(),
-                health: Health::Unhealthy,
-                marks,
-                reason,
-            };
-            let state = &member.state;
-            let was_unwell = state.health == Health::Unhealthy && state.reason == Reason::Declared;
-            let mark = self.flap_mark(slot, now);
-            // Before it takes back what it said, or it would be healthy in between.
-            if was_unwell && !unwell && !mark.is_empty() {
-                mutations.push(measured(mark, Reason::Flapping));
-            }
-            let flaps = if unwell && state.health == Health::Healthy {
-                self.mark_if_flipped(slot, now)
-            } else if unwell && self.flaps.is_held(slot) {
-                mark
-            } else {
-                Marks::NONE
-            };
+            let (before, after) = self.flaps_by_saying(service, member, unwell, now);
+            mutations.extend(before);
             mutations.push(Mutation::Declared {
                 service: service.key().clone(),
                 endpoint: found.endpoint.clone(),
                 declared,
             });
-            if !flaps.is_empty() {
-                mutations.push(measured(flaps, Reason::Declared));
-            }
+            mutations.extend(after);
         }
         mutations.extend(returned);
         Ok(if mutations.is_empty() {

@@ -10,6 +10,7 @@ use crate::model::{Health, Marks, Member, Mono, Reason, Registration, State};
 use super::Catalog;
 use super::command::Mutation;
 use super::due::{DUE_MAX, LOOK_AGAIN};
+use super::service::Service;
 use super::slots::Phase;
 
 impl Catalog {
@@ -160,6 +161,48 @@ impl Catalog {
         }
     }
 
+    /// What it means for one that flaps that it says something else about itself from now on: what comes before that,
+    /// and what after it.
+    pub(super) fn flaps_by_saying(
+        &self,
+        service: &Service,
+        member: &Member,
+        unwell: bool,
+        now: Mono,
+    ) -> (Option<Mutation>, Option<Mutation>) {
+        let (state, slot) = (&member.state, member.slot);
+        let mark = self.flap_mark(slot, now);
+        let unhealthy = |marks, reason| unhealthy(service, member, marks, reason);
+        let said = state.health == Health::Unhealthy && state.reason == Reason::Declared;
+        if !unwell {
+            // Before it takes back what it said, or it would be healthy in between.
+            let held = said && !mark.is_empty();
+            return (held.then(|| unhealthy(mark, Reason::Flapping)), None);
+        }
+        let mark = match state.health {
+            Health::Healthy => self.mark_if_flipped(slot, now),
+            Health::Unhealthy if self.flaps.is_held(slot) => mark,
+            Health::Unhealthy => Marks::NONE,
+        };
+        let flaps = (!mark.is_empty()).then(|| unhealthy(mark, Reason::Declared));
+        (None, flaps)
+    }
+
+    /// What follows on the registration of one that flaps, is not healthy, and registers again: it goes on to.
+    pub(super) fn flaps_still(
+        &self,
+        service: &Service,
+        member: &Member,
+        registration: &Registration,
+        now: Mono,
+    ) -> Option<Mutation> {
+        let mark = self.flap_mark(member.slot, now);
+        let flaps = !mark.is_empty()
+            && member.state.health == Health::Unhealthy
+            && inherits_flaps(&member.record.registration, registration);
+        flaps.then(|| unhealthy(service, member, mark, Reason::Flapping))
+    }
+
     /// The mark that an instance keeps when it registers again. What is another run of a process, or lives in another
     /// way, does not inherit the flaps of the one before.
     pub(super) fn inherited_mark(&mut self, number: u32, registration: &Registration) -> Marks {
@@ -177,7 +220,17 @@ impl Catalog {
     }
 }
 
+fn unhealthy(service: &Service, member: &Member, marks: Marks, reason: Reason) -> Mutation {
+    Mutation::Measured {
+        service: service.key().clone(),
+        endpoint: member.endpoint.clone(),
+        health: Health::Unhealthy,
+        marks,
+        reason,
+    }
+}
+
 /// Whether a registration is of the same run of a process as the one before, and lives in the same way.
-pub(super) fn inherits_flaps(known: &Registration, registration: &Registration) -> bool {
+fn inherits_flaps(known: &Registration, registration: &Registration) -> bool {
     known.incarnation == registration.incarnation && known.liveness.kind() == registration.liveness.kind()
 }
