@@ -87,7 +87,7 @@ impl Group {
             }
             Request::EndGuard { .. } if !self.decided.is_empty() => Err(request),
             Request::EndGuard { service, reply } => {
-                let ended = catalog.end_guard(service.as_ref(), now);
+                let ended = !catalog.end_guard(service.as_ref(), now).is_empty();
                 Ok(Some(Told::Ended(reply, ended)))
             }
             Request::Write { command, by, reply } => {

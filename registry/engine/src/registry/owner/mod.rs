@@ -165,8 +165,8 @@ impl<J: Journal> Owner<J> {
                 Default::default()
             }
         };
-        for event in events {
-            log_guard(&event);
+        for turn in events {
+            log_guard(&turn.event);
         }
         if !mutations.is_empty() {
             let count = mutations.len();
@@ -243,6 +243,12 @@ fn log_guard(event: &GuardEvent) {
             tracing::warn!(
                 scope = scope(service),
                 "too many fell silent at once: the mass-expiry guard holds"
+            );
+        }
+        GuardEvent::Forced(service) => {
+            tracing::warn!(
+                scope = scope(service),
+                "the mass-expiry guard holds by an operator's hand"
             );
         }
         GuardEvent::Ended(service) => {
