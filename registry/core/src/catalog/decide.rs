@@ -209,7 +209,12 @@ impl Catalog {
             Liveness::Probe { .. } | Liveness::Session(_) => true,
         };
         if stands && *known == *registration && member.record.declared.is_none() {
-            self.beats.cell(member.slot).restart(now);
+            let number = member.slot;
+            self.beats.cell(number).restart(now);
+            // Nor is it a beat: one that is yet to prove itself healthy has not done so.
+            if let Some(slot) = self.slots.get_mut(number) {
+                slot.restarted = now;
+            }
             return Ok(Decision::Nothing);
         }
         let lease = kept.unwrap_or(fresh);
