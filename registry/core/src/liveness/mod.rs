@@ -8,6 +8,7 @@
 //! itself slept through; [`observe`] counts probe results.
 
 mod beats;
+mod gaps;
 mod guard;
 mod index;
 mod probe;
@@ -16,6 +17,7 @@ mod wheel;
 
 pub(crate) use beats::Cell;
 pub use beats::{Beat, Beats};
+pub use gaps::{BeatReading, GAPS_KEPT};
 pub use guard::{FORCE_MAX, Guard, GuardConfig, GuardReading, Verdict};
 pub use probe::{Streak, observe};
 pub use stall::{LivenessClock, STALL_MIN};
