@@ -104,6 +104,7 @@ impl Catalog {
         let known = self.slot_number(index, &endpoint);
         if let Some(number) = known {
             self.forget_silence(number, false);
+            self.reports.drop_slot(number);
             self.leave_session(index, &endpoint);
         }
         let service = self.services[index as usize]
@@ -191,6 +192,7 @@ impl Catalog {
         let service = self.services[index as usize].as_mut()?;
         let member = service.roster.remove(endpoint)?;
         self.beats.vacate(number);
+        self.reports.drop_slot(number);
         self.slots.remove(number);
 
         let service = self.services[index as usize].as_mut()?;
@@ -214,6 +216,9 @@ impl Catalog {
         reason: Reason,
         moment: Moment,
     ) -> Option<Arc<Shared>> {
+        if let Some(shared) = self.measure_reported(key, endpoint, health, marks, reason, moment) {
+            return Some(shared);
+        }
         let index = self.index_of(key)?;
         let service = self.services[index as usize].as_mut()?;
         let member = service.roster.get_mut(endpoint)?;
@@ -231,6 +236,7 @@ impl Catalog {
         };
         let (number, now_counted) = (member.slot, CountedAs::from(&*member));
         self.recount(index, Some(counted), Some(now_counted));
+        self.note_reported(number, index, marks.has(Marks::REPORTED), moment.now);
 
         if self.slots.get(number).is_some_and(|slot| slot.timings.is_some()) {
             let suspect = marks.has(Marks::SUSPECT);

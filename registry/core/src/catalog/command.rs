@@ -84,6 +84,13 @@ pub enum Command {
         /// Whether the answer was good.
         good: bool,
     },
+    /// What consumers say about an instance is to be forgotten, by an operator's hand.
+    EndReports {
+        /// The service.
+        service: ServiceKey,
+        /// What names the instance.
+        endpoint: Endpoint,
+    },
     /// A beat came for an instance that was found silent.
     Returned {
         /// The instance, as the beat found it.
@@ -180,6 +187,7 @@ impl Command {
                 service, endpoint, ..
             }
             | Self::ClearOperator { service, endpoint }
+            | Self::EndReports { service, endpoint }
             | Self::Measure {
                 service, endpoint, ..
             }

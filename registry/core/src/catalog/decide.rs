@@ -24,19 +24,13 @@ pub enum Decision {
 }
 
 impl Catalog {
-    /// Decides `command` as of now.
-    ///
-    /// Several commands may be decided before the first of them is applied, as long as no two have the same
-    /// [`Command::subject`] and none but the first has none. One that [stands alone](Command::stands_alone) is decided
-    /// with no other; and two registrations of different lifetimes in one service are not decided together if the
-    /// later is to be uniform. `reserved` is how many registrations were decided so, and counts against the limits.
-    ///
-    /// A probe result is counted here, and a registration that changes nothing renews: both are measurements, not
-    /// changes.
-    ///
-    /// # Errors
-    /// Why the command cannot be carried out; nothing has changed.
-    pub fn decide(&mut self, command: Command, reserved: usize, now: Mono) -> Result<Decision, Refusal> {
+    /// Decides as if nobody had reported anything: see [`Catalog::decide`].
+    pub(super) fn decide_plainly(
+        &mut self,
+        command: Command,
+        reserved: usize,
+        now: Mono,
+    ) -> Result<Decision, Refusal> {
         let mutation = match command {
             Command::Register {
                 service,
@@ -111,6 +105,9 @@ impl Catalog {
                 good,
             } => {
                 return self.decide_probed(service, endpoint, good);
+            }
+            Command::EndReports { service, endpoint } => {
+                return self.decide_end_reports(service, endpoint, now);
             }
             Command::Returned { slot } => return Ok(self.decide_returned(slot, now)),
             Command::CloseSession { session } => {
@@ -208,6 +205,8 @@ impl Catalog {
             Liveness::Static => member.state.reason != Reason::Registered || member.state.health == health,
             Liveness::Probe { .. } | Liveness::Session(_) => true,
         };
+        // By registering it starts anew, also for those who could not reach it.
+        let stands = stands && !member.state.marks.has(Marks::REPORTED);
         if stands && *known == *registration && member.record.declared.is_none() {
             let number = member.slot;
             self.beats.cell(number).restart(now);

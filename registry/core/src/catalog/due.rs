@@ -38,6 +38,7 @@ impl Catalog {
         }
         [
             self.wheel.next_deadline(),
+            self.reports.next(),
             self.forced_next,
             kept(emptied, self.config.empty_service_kept),
             kept(layers, self.config.layer_kept),
@@ -80,6 +81,8 @@ impl Catalog {
         }
         self.drop_layers(now, &mut mutations);
         self.drop_services(now, &mut mutations);
+        self.keep_reported(&mut mutations);
+        self.review_reports(now, &mut mutations);
         (mutations, events)
     }
 

@@ -47,6 +47,7 @@ impl Catalog {
             | Command::RemoveNamespace { .. }
             | Command::Set { .. } => true,
             Command::Declare { .. }
+            | Command::EndReports { .. }
             | Command::Probed { .. }
             | Command::Returned { .. }
             | Command::CloseSession { .. } => false,

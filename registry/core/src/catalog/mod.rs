@@ -22,11 +22,13 @@ mod decide;
 mod declaring;
 mod directory;
 mod due;
+mod explaining;
 mod guarding;
 mod keep;
 mod layering;
 mod namespaces;
 mod piece;
+mod reporting;
 mod roster;
 mod service;
 mod settings;
@@ -44,7 +46,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::changes::{ChangeLog, Missed};
-use crate::liveness::{Beats, Guard, GuardConfig, Wheel};
+use crate::liveness::{Beats, Guard, GuardConfig, ReportConfig, Reports, Wheel};
 use crate::model::{
     Endpoint, Epoch, Lease, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Timings, Version,
 };
@@ -53,11 +55,16 @@ pub use command::{Command, Committed, Mutation, Proposed, Refusal, Subject};
 pub use decide::Decision;
 pub use directory::{DirectoryPage, DirectoryQuery, DirectoryWalk, Summary};
 pub use due::DUE_MAX;
+pub use explaining::{
+    BeatFacts, Deadline, Explained, Explanation, Gone, GuardFacts, NotServing, ProbeFacts, Rule, Spared,
+    There, Turn, Way,
+};
 pub use guarding::{GuardBy, GuardEvent, GuardTurn};
 pub use keep::Keep;
 pub use layering::{LAYERS_PER_SERVICE_MAX, LayerInfo};
 pub use namespaces::{NAMESPACES_MAX, NamespaceSummary};
 pub use piece::{InstancePiece, LayerOf, LayerPiece, Piece, ServicePiece};
+pub use reporting::{FailureReport, RecheckOrder, ReportOutcome};
 pub use roster::Chunk;
 pub(crate) use roster::Roster;
 pub use service::Shared;
@@ -84,6 +91,8 @@ pub struct CatalogConfig {
     pub layer_kept: Duration,
     /// The mass-expiry guard.
     pub guard: GuardConfig,
+    /// When consumers are believed that cannot reach an instance.
+    pub reports: ReportConfig,
 }
 
 impl Default for CatalogConfig {
@@ -96,6 +105,7 @@ impl Default for CatalogConfig {
             empty_service_kept: Duration::from_secs(600),
             layer_kept: Duration::from_secs(600),
             guard: GuardConfig::default(),
+            reports: ReportConfig::default(),
         }
     }
 }
@@ -165,6 +175,9 @@ pub struct Catalog {
     log: ChangeLog,
     /// Services that became empty, oldest first; each is looked at once after `empty_service_kept`.
     emptied: BTreeSet<(Mono, ServiceKey)>,
+    /// What consumers say, and whom somebody is to look at for it.
+    reports: Reports,
+    rechecks: Vec<RecheckOrder>,
     /// Operator's layers whose instance has gone, oldest first.
     gone_layers: BTreeSet<(Mono, ServiceKey, Endpoint)>,
 }
@@ -206,6 +219,8 @@ impl Catalog {
             sessions: BTreeMap::new(),
             log,
             emptied: BTreeSet::new(),
+            reports: Reports::default(),
+            rechecks: Vec::new(),
             gone_layers: BTreeSet::new(),
         }
     }

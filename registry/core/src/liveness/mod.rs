@@ -5,13 +5,14 @@
 //! So a beat is never a write, and nothing ever scans all instances.
 //!
 //! [`Guard`] holds back expiries that are too many at once; [`LivenessClock`] takes out of time what the process
-//! itself slept through; [`observe`] counts probe results.
+//! itself slept through; [`observe`] counts probe results; [`Reports`] weighs what consumers say.
 
 mod beats;
 mod gaps;
 mod guard;
 mod index;
 mod probe;
+mod reports;
 mod stall;
 mod wheel;
 
@@ -20,5 +21,9 @@ pub use beats::{Beat, Beats};
 pub use gaps::{BeatReading, GAPS_KEPT};
 pub use guard::{FORCE_MAX, Guard, GuardConfig, GuardReading, Verdict};
 pub use probe::{Streak, observe};
+pub use reports::{
+    BROAD_MIN, Consumer, IDS_PER_ADDRESS_MAX, REPORTERS_PER_INSTANCE_MAX, RecheckReading, Report,
+    ReportConfig, ReportReading, Reports,
+};
 pub use stall::{LivenessClock, STALL_MIN};
 pub use wheel::{TICK, Wheel};

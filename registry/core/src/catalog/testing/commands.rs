@@ -1,9 +1,11 @@
 //! Shorter words for what tests ask of a catalog.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::{World, address, beat, endpoint, key};
-use crate::catalog::{Command, Refusal};
+use crate::catalog::{Command, Explained, FailureReport, Gone, Refusal, ReportOutcome, There};
+use crate::liveness::Consumer;
 use crate::model::{Declared, Existence, Health, Lease, OperatorPatch, Reason, Registration, ServicePatch};
 
 impl World {
@@ -147,5 +149,65 @@ impl World {
             good,
         })
         .unwrap()
+    }
+}
+
+impl World {
+    /// Somebody on host `host` says that it cannot reach an instance; then what is due by it is done.
+    pub(crate) fn report(&mut self, service: &str, address: &str, host: u8) -> ReportOutcome {
+        let by = Consumer {
+            id: "consumer".into(),
+            address: IpAddr::V4(Ipv4Addr::new(192, 168, 0, host)),
+        };
+        let (key, endpoint) = (key(service), endpoint(address));
+        let report = FailureReport {
+            service: key.borrowed(),
+            endpoint: &endpoint,
+            failures: 1,
+            error: "connect: refused",
+            consumers: 0,
+        };
+        let outcome = self.catalog.report(&by, report, self.now);
+        if self.catalog.next_deadline().is_some_and(|next| next <= self.now) {
+            self.turn();
+        }
+        outcome
+    }
+
+    /// As many say so as are needed.
+    pub(crate) fn report_enough(&mut self, service: &str, address: &str) {
+        for host in 1..=3 {
+            self.report(service, address, host);
+        }
+    }
+
+    pub(crate) fn end_reports(&mut self, service: &str, address: &str) -> Result<usize, Refusal> {
+        self.run(Command::EndReports {
+            service: key(service),
+            endpoint: endpoint(address),
+        })
+    }
+
+    /// Why an instance that is there is as it is.
+    pub(crate) fn explain(&self, service: &str, address: &str) -> There {
+        match self.explained(service, address) {
+            Some(Explained::There(there)) => *there,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What is remembered of one that is gone.
+    pub(crate) fn explain_gone(&self, service: &str, address: &str) -> Gone {
+        match self.explained(service, address) {
+            Some(Explained::Gone(gone)) => *gone,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn explained(&self, service: &str, address: &str) -> Option<Explained> {
+        let explanation = self
+            .catalog
+            .explain(key(service).borrowed(), &endpoint(address), self.now);
+        explanation.map(|explanation| explanation.explained)
     }
 }

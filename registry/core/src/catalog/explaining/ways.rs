@@ -1,0 +1,65 @@
+//! What would change an instance.
+
+use super::{BeatFacts, GuardFacts, NotServing, Way, is_measured, not_serving, said};
+use crate::model::{DeclaredStatus, Health, Liveness, Marks, Member, Reason};
+
+pub(super) fn ways(member: &Member, beats: Option<&BeatFacts>, guard: &GuardFacts) -> Vec<Way> {
+    let mut ways = Vec::new();
+    for why in not_serving(member) {
+        match why {
+            NotServing::DisabledByOperator => ways.push(Way::OperatorEnables),
+            NotServing::DisabledByClient => ways.extend([Way::RegistersEnabled, Way::OperatorEnables]),
+            NotServing::DrainedByOperator => ways.push(Way::OperatorUndrains),
+            NotServing::DrainsItself => ways.push(Way::DeclaresUp),
+            NotServing::Unhealthy => heal(member, beats, &mut ways),
+        }
+    }
+    let marks = member.state.marks;
+    if marks.has(Marks::SUSPECT) {
+        ways.extend([Way::BeatClears, Way::OthersReturn, Way::OperatorEndsGuard]);
+    }
+    if marks.has(Marks::REPORTED) {
+        ways.extend([Way::ReportsCease, Way::OperatorEndsReports, Way::Registers]);
+    }
+    if marks.has(Marks::UNCONFIRMED) && is_measured(member.record.registration.liveness.kind()) {
+        ways.push(Way::Confirms);
+    }
+    if member.healthy() {
+        harm(member, beats, guard, &mut ways);
+    }
+    ways
+}
+
+/// What makes an unhealthy one healthy.
+fn heal(member: &Member, beats: Option<&BeatFacts>, ways: &mut Vec<Way>) {
+    if said(member) == Some(DeclaredStatus::Unhealthy) {
+        ways.push(Way::DeclaresUp);
+        return;
+    }
+    if member.state.marks.has(Marks::FLAPPING) {
+        ways.push(Way::StaysWell);
+        return;
+    }
+    match member.record.registration.liveness {
+        Liveness::Beat(_) if beats.is_some() => ways.push(Way::BeatHeals),
+        Liveness::Probe { rise, .. } => ways.push(Way::ProbesPass(rise.max(1))),
+        _ => ways.extend([Way::OperatorSetsHealth, Way::Registers]),
+    }
+}
+
+/// What makes a healthy one unhealthy, or removes it.
+fn harm(member: &Member, beats: Option<&BeatFacts>, guard: &GuardFacts, ways: &mut Vec<Way>) {
+    match member.record.registration.liveness {
+        Liveness::Probe { fall, .. } => ways.push(Way::ProbesFail(fall.max(1))),
+        Liveness::Session(_) => ways.push(Way::ConnectionCloses),
+        Liveness::Beat(_) | Liveness::Static => {}
+    }
+    let counts = beats.filter(|beats| beats.spared.is_none() && !guard.holds);
+    if let Some(beats) = counts.filter(|_| member.state.reason != Reason::Guarded) {
+        let timings = beats.timings;
+        ways.push(Way::Silence(
+            timings.unhealthy_after().min(timings.remove_after()),
+        ));
+    }
+    debug_assert_eq!(member.state.health, Health::Healthy);
+}
