@@ -102,7 +102,9 @@ impl Catalog {
     ) -> Arc<Shared> {
         let index = self.service_or_new(key, moment.revision);
         let known = self.slot_number(index, &endpoint);
+        let mut mark = Marks::NONE;
         if let Some(number) = known {
+            mark = self.inherited_mark(number, &registration);
             self.forget_silence(number, false);
             self.reports.drop_slot(number);
             self.leave_session(index, &endpoint);
@@ -136,7 +138,7 @@ impl Catalog {
         let record = Arc::new(Record::new(registration, layer.as_ref(), None));
         let fresh = State {
             health,
-            marks: Marks::NONE,
+            marks: mark,
             reason: Reason::Registered,
             revision: moment.revision,
             since: moment.at,
@@ -173,6 +175,10 @@ impl Catalog {
                 ChangeKind::Registered
             }
         };
+        if health == Health::Healthy && !self.flaps.is_empty() {
+            self.flaps
+                .healthy(number, mark.has(Marks::FLAPPING), &self.config.flap);
+        }
         self.flag(number);
         self.arm(number);
         self.changed(index, endpoint, kind, Reason::Registered, moment)
@@ -188,6 +194,7 @@ impl Catalog {
         let index = self.index_of(key)?;
         let number = self.slot_number(index, endpoint)?;
         self.forget_silence(number, reason == Reason::Expired);
+        self.flaps.forget(number);
         self.leave_session(index, endpoint);
         let service = self.services[index as usize].as_mut()?;
         let member = service.roster.remove(endpoint)?;
@@ -223,6 +230,7 @@ impl Catalog {
         let service = self.services[index as usize].as_mut()?;
         let member = service.roster.get_mut(endpoint)?;
         let counted = CountedAs::from(&*member);
+        let before = member.state;
         let state = &mut member.state;
         if state.health != health {
             state.since = moment.at;
@@ -234,10 +242,12 @@ impl Catalog {
             revision: moment.revision,
             since: state.since,
         };
-        let (number, now_counted) = (member.slot, CountedAs::from(&*member));
+        let (number, after) = (member.slot, member.state);
+        let now_counted = CountedAs::from(&*member);
         self.recount(index, Some(counted), Some(now_counted));
         self.note_reported(number, index, marks.has(Marks::REPORTED), moment.now);
 
+        self.note_flap(number, before, after, moment.now);
         if self.slots.get(number).is_some_and(|slot| slot.timings.is_some()) {
             let suspect = marks.has(Marks::SUSPECT);
             let silent = reason == Reason::Silent || suspect;
@@ -257,6 +267,7 @@ impl Catalog {
         let service = self.services[index as usize].as_mut()?;
         let member = service.roster.get_mut(endpoint)?;
         let counted = CountedAs::from(&*member);
+        let before = member.state;
         Arc::make_mut(&mut member.record).declared = declared;
         let state = &mut member.state;
         let health = match member.record.unwell() {
@@ -271,8 +282,12 @@ impl Catalog {
             state.since = moment.at;
         }
         state.revision = moment.revision;
-        let (number, now_counted) = (member.slot, CountedAs::from(&*member));
+        let (number, after) = (member.slot, member.state);
+        let now_counted = CountedAs::from(&*member);
         self.recount(index, Some(counted), Some(now_counted));
+        if before.health != after.health {
+            self.note_flap(number, before, after, moment.now);
+        }
         self.flag(number);
         Some(self.changed(
             index,

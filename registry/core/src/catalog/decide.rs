@@ -11,6 +11,7 @@ use crate::model::{
 use super::Catalog;
 use super::command::{Command, Mutation, Refusal};
 use super::declaring::check_lifetime;
+use super::flapping::inherits_flaps;
 use super::service::Service;
 use super::slots::Phase;
 
@@ -104,7 +105,7 @@ impl Catalog {
                 endpoint,
                 good,
             } => {
-                return self.decide_probed(service, endpoint, good);
+                return self.decide_probed(service, endpoint, good, now);
             }
             Command::EndReports { service, endpoint } => {
                 return self.decide_end_reports(service, endpoint, now);
@@ -199,7 +200,7 @@ impl Catalog {
                     .slots
                     .get(member.slot)
                     .is_some_and(|slot| slot.phase == Phase::Live);
-                live && member.state.health == health
+                live && (member.state.health == health || self.flaps.is_held(member.slot))
             }
             // Unless somebody has set its health since, it is as it is registered.
             Liveness::Static => member.state.reason != Reason::Registered || member.state.health == health,
@@ -217,13 +218,30 @@ impl Catalog {
             return Ok(Decision::Nothing);
         }
         let lease = kept.unwrap_or(fresh);
-        Ok(Decision::Commit(vec![Mutation::Registered {
+        // Nor is one that flaps healthy by saying so once more.
+        let mark = if inherits_flaps(known, &registration) {
+            self.flap_mark(member.slot, now)
+        } else {
+            Marks::NONE
+        };
+        let held = !mark.is_empty() && (member.state.health, health) == (Health::Unhealthy, Health::Healthy);
+        let registered = Mutation::Registered {
+            service: service.clone(),
+            endpoint: endpoint.clone(),
+            registration,
+            health: if held { Health::Unhealthy } else { health },
+            lease,
+        };
+        let held = held.then_some(Mutation::Measured {
             service,
             endpoint,
-            registration,
-            health,
-            lease,
-        }]))
+            health: Health::Unhealthy,
+            marks: mark,
+            reason: Reason::Flapping,
+        });
+        Ok(Decision::Commit(
+            std::iter::once(registered).chain(held).collect(),
+        ))
     }
 
     fn check_limits(&self, service: Option<&Service>, reserved: usize) -> Result<(), Refusal> {
@@ -263,11 +281,35 @@ impl Catalog {
             .is_some_and(|said| said.status == DeclaredStatus::Unhealthy);
         let returned = self.returned(slot, Some(unwell), now);
         if member.record.declared != declared {
+            let measured = |marks: Marks, reason: Reason| Mutation::Measured {
+                service: service.key().clone(),
+                endpoint: found.endpoint.clone(),
+                health: Health::Unhealthy,
+                marks,
+                reason,
+            };
+            let state = &member.state;
+            let was_unwell = state.health == Health::Unhealthy && state.reason == Reason::Declared;
+            let mark = self.flap_mark(slot, now);
+            // Before it takes back what it said, or it would be healthy in between.
+            if was_unwell && !unwell && !mark.is_empty() {
+                mutations.push(measured(mark, Reason::Flapping));
+            }
+            let flaps = if unwell && state.health == Health::Healthy {
+                self.mark_if_flipped(slot, now)
+            } else if unwell && self.flaps.is_held(slot) {
+                mark
+            } else {
+                Marks::NONE
+            };
             mutations.push(Mutation::Declared {
                 service: service.key().clone(),
                 endpoint: found.endpoint.clone(),
                 declared,
             });
+            if !flaps.is_empty() {
+                mutations.push(measured(flaps, Reason::Declared));
+            }
         }
         mutations.extend(returned);
         Ok(if mutations.is_empty() {
@@ -282,6 +324,7 @@ impl Catalog {
         service: ServiceKey,
         endpoint: Endpoint,
         good: bool,
+        now: Mono,
     ) -> Result<Decision, Refusal> {
         let (_, member) = self.find(&service, &endpoint)?;
         let Liveness::Probe { rise, fall } = member.record.registration.liveness else {
@@ -293,27 +336,37 @@ impl Catalog {
             .slots
             .get_mut(number)
             .and_then(|slot| observe(&mut slot.streak, health, good, rise, fall));
+        // One that is held down has to be well without interruption: the first bad answer is one.
+        let held = self.flaps.is_held(number);
+        let flipped = if held && !good {
+            Some(Health::Unhealthy)
+        } else {
+            flipped
+        };
         Ok(match flipped {
+            Some(Health::Healthy) if held => Decision::Nothing,
             // Nor by answering well does it become healthy; but then only what it says itself keeps it unhealthy.
             Some(Health::Healthy) if unwell && said => Decision::Nothing,
             Some(Health::Healthy) if unwell => Decision::Commit(vec![Mutation::Measured {
                 service,
                 endpoint,
                 health: Health::Unhealthy,
-                marks: Marks::NONE,
+                marks: self.flap_mark(number, now),
                 reason: Reason::Declared,
             }]),
-            Some(health) => {
-                let reason = if good {
-                    Reason::ProbePassed
+            Some(_) => {
+                let (_, member) = self.find(&service, &endpoint)?;
+                let (health, marks, reason) = if good {
+                    self.well(member, unwell, Reason::ProbePassed, now)
                 } else {
-                    Reason::ProbeFailed
+                    let marks = self.mark_if_flipped(number, now);
+                    (Health::Unhealthy, marks, Reason::ProbeFailed)
                 };
                 Decision::Commit(vec![Mutation::Measured {
                     service,
                     endpoint,
                     health,
-                    marks: Marks::NONE,
+                    marks,
                     reason,
                 }])
             }
@@ -343,19 +396,18 @@ impl Catalog {
         }
         let (slot, service, member) = self.at_slot(number)?;
         let unwell = unwell.unwrap_or_else(|| member.record.unwell());
-        if !slot.phase.awaits_beat(&member.state, unwell) {
+        if !slot
+            .phase
+            .awaits_beat(&member.state, unwell, self.flaps.is_held(number))
+        {
             return None;
         }
-        let (health, reason) = if unwell {
-            (Health::Unhealthy, Reason::Declared)
-        } else {
-            (Health::Healthy, Reason::Beat)
-        };
+        let (health, marks, reason) = self.well(member, unwell, Reason::Beat, now);
         Some(Mutation::Measured {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
             health,
-            marks: Marks::NONE,
+            marks,
             reason,
         })
     }

@@ -40,6 +40,7 @@ impl Catalog {
             self.wheel.next_deadline(),
             self.reports.next(),
             self.forced_next,
+            self.flaps.next(),
             kept(emptied, self.config.empty_service_kept),
             kept(layers, self.config.layer_kept),
         ]
@@ -79,6 +80,7 @@ impl Catalog {
                 mutations.extend(self.judged(number, now));
             }
         }
+        self.end_flaps(now, &mut mutations);
         self.drop_layers(now, &mut mutations);
         self.drop_services(now, &mut mutations);
         self.keep_reported(&mut mutations);
@@ -162,7 +164,7 @@ impl Catalog {
                 service: service.key().clone(),
                 endpoint: slot.endpoint.clone(),
                 health: member.state.health,
-                marks: Marks::SUSPECT,
+                marks: self.flap_mark(number, now).with(Marks::SUSPECT, true),
                 reason: Reason::Guarded,
             });
         }
@@ -175,7 +177,7 @@ impl Catalog {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
             health: Health::Unhealthy,
-            marks: Marks::NONE,
+            marks: self.mark_if_flipped(number, now),
             reason: Reason::Silent,
         })
     }

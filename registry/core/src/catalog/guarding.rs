@@ -149,7 +149,7 @@ impl Catalog {
     ) -> Result<(Vec<Mutation>, GuardTurn), Refusal> {
         let until = now.after(lasts.min(FORCE_MAX));
         let config = &self.config.guard;
-        let (mutations, reading) = match service {
+        let (mut mutations, reading) = match service {
             Some(key) => {
                 let (index, _) = self
                     .service(key.borrowed())
@@ -175,6 +175,7 @@ impl Catalog {
             by: GuardBy::Operator,
             reading,
         };
+        self.keep_reported(&mut mutations);
         Ok((mutations, turn))
     }
 
@@ -338,13 +339,14 @@ impl Catalog {
             .map(|member| Mutation::Measured {
                 service: service.key().clone(),
                 endpoint: member.endpoint.clone(),
-                // What silence alone said is taken back; what the instance said itself is not.
-                health: if member.record.unwell() {
+                // What silence alone said is taken back; what the instance said itself is not, nor that it has yet to
+                // be well for a while.
+                health: if member.record.unwell() || self.flaps.is_down(member.slot) {
                     Health::Unhealthy
                 } else {
                     Health::Healthy
                 },
-                marks: Marks::SUSPECT,
+                marks: self.flap_mark(member.slot, now).with(Marks::SUSPECT, true),
                 reason: Reason::Guarded,
             })
             .collect()

@@ -23,6 +23,7 @@ mod declaring;
 mod directory;
 mod due;
 mod explaining;
+mod flapping;
 mod guarding;
 mod keep;
 mod layering;
@@ -46,7 +47,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::changes::{ChangeLog, Missed};
-use crate::liveness::{Beats, Guard, GuardConfig, ReportConfig, Reports, Wheel};
+use crate::liveness::{Beats, FlapConfig, Flaps, Guard, GuardConfig, ReportConfig, Reports, Wheel};
 use crate::model::{
     Endpoint, Epoch, Lease, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Timings, Version,
 };
@@ -93,6 +94,8 @@ pub struct CatalogConfig {
     pub guard: GuardConfig,
     /// When consumers are believed that cannot reach an instance.
     pub reports: ReportConfig,
+    /// How health that changes too often is damped.
+    pub flap: FlapConfig,
 }
 
 impl Default for CatalogConfig {
@@ -106,6 +109,7 @@ impl Default for CatalogConfig {
             layer_kept: Duration::from_secs(600),
             guard: GuardConfig::default(),
             reports: ReportConfig::default(),
+            flap: FlapConfig::default(),
         }
     }
 }
@@ -157,6 +161,10 @@ pub struct Catalog {
     expires: bool,
     expires_since: Mono,
     slots: Slots,
+    /// Who flips between healthy and unhealthy over and over.
+    flaps: Flaps,
+    /// When this catalog came into being: what is applied at that very moment is what a journal kept.
+    opened: Mono,
     healthy: usize,
     wheel: Wheel,
     /// Who was found due and judged, and waits to be decided.
@@ -208,6 +216,8 @@ impl Catalog {
             expires: true,
             expires_since: now,
             slots: Slots::default(),
+            flaps: Flaps::default(),
+            opened: now,
             healthy: 0,
             wheel: Wheel::new(now),
             judged: VecDeque::new(),

@@ -18,9 +18,10 @@ pub(super) enum Phase {
 
 impl Phase {
     /// Whether a beat changes something: it ends a silence, and proves an instance healthy that was not registered as
-    /// such. What an instance says about itself a beat does not change.
-    pub(super) fn awaits_beat(self, state: &State, unwell: bool) -> bool {
-        let unproven = state.health == Health::Unhealthy && state.reason != Reason::Declared;
+    /// such. What an instance says about itself a beat does not change, and one that is held down is healthy by the
+    /// end of a time.
+    pub(super) fn awaits_beat(self, state: &State, unwell: bool, held: bool) -> bool {
+        let unproven = state.health == Health::Unhealthy && state.reason != Reason::Declared && !held;
         self != Self::Live || unproven && !unwell
     }
 }

@@ -5,9 +5,11 @@
 //! So a beat is never a write, and nothing ever scans all instances.
 //!
 //! [`Guard`] holds back expiries that are too many at once; [`LivenessClock`] takes out of time what the process
-//! itself slept through; [`observe`] counts probe results; [`Reports`] weighs what consumers say.
+//! itself slept through; [`observe`] counts probe results; [`Flaps`] keeps from calling healthy at once what falls over
+//! and over; [`Reports`] weighs what consumers say.
 
 mod beats;
+mod flap;
 mod gaps;
 mod guard;
 mod index;
@@ -18,6 +20,7 @@ mod wheel;
 
 pub(crate) use beats::Cell;
 pub use beats::{Beat, Beats};
+pub use flap::{FlapConfig, FlapReading, Flaps};
 pub use gaps::{BeatReading, GAPS_KEPT};
 pub use guard::{FORCE_MAX, Guard, GuardConfig, GuardReading, Verdict};
 pub use probe::{Streak, observe};

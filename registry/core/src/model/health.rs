@@ -24,6 +24,10 @@ pub enum Reason {
     Guarded,
     /// The client said so itself.
     Declared,
+    /// It is well again, but its health changed so often that it has to be so for a while before it is called healthy.
+    Flapping,
+    /// Its health changed often, and has been well for long enough.
+    Steady,
     /// Probes were answered well.
     ProbePassed,
     /// Probes were not answered, or badly. A reason to be unhealthy, and one to be removed.
@@ -50,6 +54,8 @@ impl Reason {
             Self::Silent => "silent",
             Self::Guarded => "guarded",
             Self::Declared => "declared",
+            Self::Flapping => "flapping",
+            Self::Steady => "steady",
             Self::ProbePassed => "probe_passed",
             Self::ProbeFailed => "probe_failed",
             Self::Reported => "reported",

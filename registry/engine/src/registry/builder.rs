@@ -81,6 +81,7 @@ impl RegistryBuilder {
         let (answers, handed_out) = mpsc::channel(QUEUE);
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
+        let noticed = Arc::default();
         let owner = Owner {
             catalog: Arc::clone(&catalog),
             journal,
@@ -91,6 +92,7 @@ impl RegistryBuilder {
             answers,
             stop: stop.clone(),
             stalled: Duration::ZERO,
+            noticed: Arc::clone(&noticed),
             unscheduled: Vec::new(),
             unscheduled_since: None,
             merge_max: config.push_merge_max,
@@ -130,6 +132,7 @@ impl RegistryBuilder {
             settings,
             catalog,
             hub,
+            noticed,
             owner: sender,
             stop,
             stopped,

@@ -7,6 +7,8 @@
 mod beat;
 mod builder;
 mod drain;
+mod guards;
+mod noticed;
 mod owner;
 mod read;
 mod write;
@@ -29,9 +31,12 @@ use crate::random::Random;
 pub use beat::BeatReport;
 pub use builder::RegistryBuilder;
 pub use drain::Drained;
+pub use guards::GuardScope;
+pub use noticed::{GUARD_EVENTS_MAX, GuardCounts, GuardEntry, Stalls};
 pub use read::{EventsPage, EventsQuery, GuardState, Status};
 pub use write::{Registered, WriteError, Written};
 
+use noticed::Noticed;
 use owner::Request;
 
 /// The registry. A clone is the same registry.
@@ -56,6 +61,8 @@ struct Inner {
     /// Short: decide, apply, or make a view. Never over an await.
     catalog: Arc<Mutex<Catalog>>,
     hub: Arc<Hub>,
+    /// Taken for a moment, under the catalog's lock or without it; nothing is locked under it.
+    noticed: Arc<Mutex<Noticed>>,
     owner: mpsc::Sender<Request>,
     stop: CancellationToken,
     stopped: CancellationToken,

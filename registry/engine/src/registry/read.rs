@@ -9,10 +9,10 @@ use beatrix_core::catalog::{
 use beatrix_core::changes::Change;
 use beatrix_core::model::{Endpoint, OperatorLayer, Revision, ServiceKey, ServiceRef, Version, Wall};
 use parking_lot::MutexGuard;
-use tokio::sync::oneshot;
 
 use super::Registry;
-use super::owner::Request;
+use super::guards::GuardScope;
+use super::noticed::{GuardCounts, GuardEntry, Stalls};
 
 /// Which changes to read.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +38,9 @@ pub struct EventsPage {
     pub next_after: Revision,
     /// The changes, oldest first.
     pub changes: Vec<Change>,
+    /// What guards came to, oldest first: after the change of the same revision. What happened since the last change
+    /// is in each page that ends there, again and again until there is a further change; its number tells it apart.
+    pub guards: Vec<GuardEntry>,
 }
 
 /// The registry as a whole.
@@ -59,6 +62,12 @@ pub struct Status {
     pub subscribers: usize,
     /// How long the process stood still, in all.
     pub stalled: Duration,
+    /// When it did so.
+    pub stalls: Stalls,
+    /// How many instances are called flapping.
+    pub flapping: usize,
+    /// Of how many instances a score of their flips is kept.
+    pub flaps_tracked: usize,
     /// How many changes are held.
     pub changes_held: usize,
     /// The mass-expiry guard.
@@ -68,12 +77,16 @@ pub struct Status {
 /// The mass-expiry guard.
 #[derive(Debug, Clone, Default)]
 pub struct GuardState {
-    /// Whether it holds in the whole registry.
-    pub registry: bool,
-    /// The services in which it holds, the first hundred.
-    pub services: Vec<ServiceKey>,
-    /// How many instances it protects.
+    /// That of the whole registry.
+    pub registry: GuardScope,
+    /// The services in which a guard of their own holds, the first hundred.
+    pub services: Vec<(ServiceKey, GuardScope)>,
+    /// In how many services one holds.
+    pub services_holding: usize,
+    /// How many instances they protect.
     pub suspects: u32,
+    /// How often guards came to what, since the start.
+    pub counts: GuardCounts,
 }
 
 /// How many services a [`GuardState`] names.
@@ -183,12 +196,17 @@ impl Registry {
             // All that there is was looked at, also what did not match.
             _ => newest.revision.max(query.after),
         };
+        // Between two pages nothing is told twice: what happened at the end of this one is in the next.
+        let before = changes.last().filter(|_| more).map(|last| last.revision);
+        let noticed = self.inner.noticed.lock();
+        let guards = noticed.guards(query.after, before, query.service.as_ref());
         EventsPage {
             version: newest,
             oldest: log.oldest().map_or(Revision::ZERO, |change| change.revision),
             truncated: log.lost_after(query.after),
             next_after,
             changes,
+            guards,
         }
     }
 
@@ -197,8 +215,12 @@ impl Registry {
     pub fn status(&self) -> Status {
         let subscribers = self.inner.hub.subscribers();
         let catalog = self.inner.catalog.lock();
-        let (registry, services) = catalog.guarded();
-        let services = services.take(GUARDED_NAMED_MAX).cloned().collect();
+        let (now, wall) = (self.live_now(), self.wall());
+        let services = catalog.service_guards(now).take(GUARDED_NAMED_MAX);
+        let services = services
+            .map(|(key, reading)| (key.clone(), GuardScope::of(reading, now, wall)))
+            .collect();
+        let noticed = self.inner.noticed.lock();
         Status {
             version: catalog.version(),
             started_at: self.inner.started_at,
@@ -208,27 +230,17 @@ impl Registry {
             healthy: catalog.healthy(),
             subscribers,
             stalled: self.inner.liveness.stalled(),
+            stalls: noticed.stalls(),
+            flapping: catalog.flapping(),
+            flaps_tracked: catalog.flaps_tracked(),
             changes_held: catalog.log().len(),
             guard: GuardState {
-                registry,
+                registry: GuardScope::of(catalog.registry_guard(now), now, wall),
                 services,
+                services_holding: catalog.services_guarded(),
                 suspects: catalog.suspects(),
+                counts: noticed.counts(),
             },
         }
-    }
-
-    /// Ends the mass-expiry guard by hand, in one service or everywhere. Returns whether it held.
-    pub async fn end_guard(&self, service: Option<ServiceKey>) -> bool {
-        let (reply, answer) = oneshot::channel();
-        if self
-            .inner
-            .owner
-            .send(Request::EndGuard { service, reply })
-            .await
-            .is_err()
-        {
-            return false;
-        }
-        answer.await.unwrap_or(false)
     }
 }

@@ -1,8 +1,12 @@
 //! Invariant 10, through the engine: far too many at once are suspect, not unhealthy and not gone.
 
-use beatrix_core::model::Lease;
+use std::time::Duration;
+
+use beatrix_core::catalog::{GuardBy, GuardEvent};
+use beatrix_core::model::{Lease, Revision, ServiceKey};
 use beatrix_engine::journal::Memory;
-use beatrix_engine::{EngineConfig, Registry};
+use beatrix_engine::registry::{EventsPage, EventsQuery, Status};
+use beatrix_engine::{EngineConfig, Registry, WriteError};
 
 use crate::support::follower::told;
 use crate::support::{
@@ -10,6 +14,10 @@ use crate::support::{
 };
 
 const COUNT: usize = 100;
+
+fn holding(status: &Status) -> Vec<ServiceKey> {
+    status.guard.services.iter().map(|(key, _)| key.clone()).collect()
+}
 
 async fn guarded() -> (Registry, Vec<Lease>) {
     let registry = start(EngineConfig::default(), Memory::new(EPOCH)).await;
@@ -35,8 +43,8 @@ async fn a_mass_silence_is_held_and_serves_on() {
     assert_eq!((status.instances, status.healthy), (COUNT, COUNT));
     assert_eq!(registry.view(key("s").borrowed()).unwrap().serving, COUNT);
     assert_eq!(health(&registry, "s", "10.0.0.0:80"), "suspect");
-    assert!(status.guard.registry);
-    assert_eq!(status.guard.services, [key("s")]);
+    assert!(status.guard.registry.holding);
+    assert_eq!(holding(&status), [key("s")]);
     assert_eq!(status.guard.suspects as usize, COUNT);
     // Its subscribers see that they are suspect.
     assert_eq!(told(&mut subscription).await.updates.len(), 1);
@@ -62,7 +70,7 @@ async fn it_ends_when_beats_return() {
     }
     let status = registry.status();
     assert!(
-        !status.guard.registry && status.guard.services.is_empty(),
+        !status.guard.registry.holding && status.guard.services.is_empty(),
         "{:?}",
         status.guard
     );
@@ -78,7 +86,7 @@ async fn an_operator_ends_it_and_the_dead_then_go() {
     sleep_ms(20_000).await;
     assert!(registry.end_guard(None).await);
     assert!(!registry.end_guard(None).await);
-    assert!(!registry.status().guard.registry);
+    assert!(!registry.status().guard.registry.holding);
     // With a fresh deadline: nobody is flipped for the time that it held.
     sleep_ms(14_900).await;
     assert_eq!(registry.status().healthy, COUNT);
@@ -108,7 +116,7 @@ async fn one_service_is_guarded_and_another_is_not() {
     // All of `s`, a fifth of the registry, and one of `t`.
     let status = registry.status();
     assert_eq!(
-        (status.guard.registry, status.guard.services),
+        (status.guard.registry.holding, holding(&status)),
         (false, vec![key("s")])
     );
     assert_eq!(health(&registry, "s", "10.0.0.0:80"), "suspect");
@@ -119,4 +127,109 @@ async fn one_service_is_guarded_and_another_is_not() {
         registry.beat(&others, |_| ());
     }
     assert_eq!(health(&registry, "s", "10.0.0.0:80"), "unhealthy");
+}
+
+fn events(registry: &Registry, after: Revision, limit: usize) -> EventsPage {
+    registry.events(&EventsQuery {
+        after,
+        service: None,
+        limit,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_forces_it_and_then_nobody_goes_until_its_time() {
+    let (registry, leases) = guarded().await;
+    let minute = Duration::from_secs(60);
+    let forced = registry.force_guard(None, Some(minute)).await.unwrap();
+    assert!(forced.forced && forced.holding);
+    let lasts = forced.until.unwrap().0 - forced.since.unwrap().0;
+    assert_eq!(lasts, 60_000);
+    for _ in 0..11 {
+        sleep_ms(5_000).await;
+        registry.beat(&leases[10..], |_| ());
+    }
+    let status = registry.status();
+    assert_eq!(
+        (status.instances, status.healthy, status.guard.suspects),
+        (COUNT, COUNT, 10)
+    );
+    assert!(status.guard.registry.forced);
+    for _ in 0..8 {
+        sleep_ms(5_000).await;
+        registry.beat(&leases[10..], |_| ());
+    }
+    let status = registry.status();
+    assert!(
+        !status.guard.registry.holding,
+        "at its time, though all others were well all the while"
+    );
+    assert_eq!((status.instances, status.guard.suspects), (COUNT - 10, 0));
+    let told: Vec<_> = events(&registry, Revision::ZERO, 1).guards;
+    assert_eq!(told, [], "those of later pages are not in the first");
+    let told = events(&registry, Revision(COUNT as u64), 1_000).guards;
+    let turns: Vec<_> = told
+        .iter()
+        .map(|it| (it.turn.event.clone(), it.turn.by))
+        .collect();
+    let expected = [
+        (GuardEvent::Forced(None), GuardBy::Operator),
+        (GuardEvent::Ended(None), GuardBy::Time),
+    ];
+    assert_eq!(turns, expected);
+    assert_eq!((status.guard.counts.forced, status.guard.counts.ended), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_forced_in_a_service_that_there_is_and_ended_by_hand() {
+    let (registry, _) = guarded().await;
+    let refused = registry.force_guard(Some(key("nobody")), None).await;
+    assert!(matches!(refused, Err(WriteError::Refused(_))), "{refused:?}");
+    let forced = registry.force_guard(Some(key("s")), None).await.unwrap();
+    assert_eq!(
+        forced.until.unwrap().0 - forced.since.unwrap().0,
+        600_000,
+        "as one that trips"
+    );
+    assert_eq!(holding(&registry.status()), [key("s")]);
+    assert!(!registry.end_guard(Some(key("t"))).await);
+    assert!(registry.end_guard(Some(key("s"))).await);
+    assert_eq!(holding(&registry.status()), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_whom_a_forced_guard_was_late_for_are_protected_too() {
+    let (registry, leases) = guarded().await;
+    sleep_ms(1_000).await;
+    registry.beat(&leases[5..], |_| ());
+    sleep_ms(14_500).await;
+    assert_eq!(health(&registry, "s", "10.0.0.0:80"), "unhealthy");
+    registry.force_guard(None, None).await.unwrap();
+    sleep_ms(100).await;
+    assert_eq!(health(&registry, "s", "10.0.0.0:80"), "suspect");
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_tells_each_turn_of_a_guard_once_over_all_pages_in_its_place() {
+    let (registry, leases) = guarded().await;
+    sleep_ms(20_000).await;
+    registry.beat(&leases, |_| ());
+    sleep_ms(2_000).await;
+    let mut after = Revision::ZERO;
+    let mut told = Vec::new();
+    for _ in 0..100 {
+        let page = events(&registry, after, 7);
+        assert!(page.guards.iter().all(|it| it.revision >= after));
+        told.extend(page.guards.iter().map(|it| (it.number, it.revision.0)));
+        after = page.next_after;
+        // What happened at the newest revision is told until there is a newer one.
+        if after == page.version.revision {
+            break;
+        }
+    }
+    // All registered; two guards tripped; all suspect, all returned, and both ended on the way, below the threshold.
+    let numbers: Vec<_> = told.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4], "{told:?}");
+    assert_eq!((told[0].1, told[1].1), (COUNT as u64, COUNT as u64));
+    assert!(told[2].1 > 200 && told[3].1 <= 300, "{told:?}");
 }

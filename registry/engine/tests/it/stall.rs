@@ -56,6 +56,9 @@ async fn a_stall_of_40_s_expires_nobody_who_then_beats_in_time() {
     assert!(reasons(&registry).iter().all(|reason| *reason == "registered"));
     let stalled = registry.status().stalled;
     assert!(stalled >= ms(40_000) && stalled <= ms(40_200), "{stalled:?}");
+    let stalls = registry.status().stalls;
+    assert_eq!((stalls.count, stalls.total, stalls.last), (1, stalled, stalled));
+    assert!(stalls.last_at.is_some());
 }
 
 #[tokio::test(start_paused = true)]

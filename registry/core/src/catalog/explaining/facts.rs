@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::changes::Change;
-use crate::liveness::{BeatReading, GuardReading, ReportReading};
+use crate::liveness::{BeatReading, FlapReading, GuardReading, ReportReading};
 use crate::model::{DeclaredStatus, Member, Mono, OperatorLayer, Reason, Timings, Version};
 
 /// An explanation as of one moment.
@@ -41,6 +41,8 @@ pub struct There {
     pub beats: Option<BeatFacts>,
     /// Its probes, if the registry asks.
     pub probe: Option<ProbeFacts>,
+    /// How it flaps, if its health changed lately.
+    pub flap: Option<FlapReading>,
     /// What consumers say, if any do.
     pub reports: Option<ReportReading>,
     /// The guards of its service and of the registry.
@@ -115,11 +117,10 @@ pub enum Rule {
     Operator,
     /// Enough consumers cannot reach it.
     Reported,
-    /// It has to be well for a while before it is called healthy.
-    Flapping {
-        /// Why it is not healthy.
-        reason: Reason,
-    },
+    /// It is well again, but has to be so for a while before it is called healthy.
+    Flapping,
+    /// It was well for long enough after its health had changed often.
+    Steady,
     /// It is as it was before the registry's restart, and has not proved since that it lives.
     Unconfirmed {
         /// Why it was so then.
@@ -205,6 +206,8 @@ pub enum Turn {
     ServiceGuardEnds,
     /// The registry's does.
     RegistryGuardEnds,
+    /// It has been well for long enough, and is called healthy.
+    HoldEnds,
     /// Nobody reports it any more.
     ReportsLapse,
 }

@@ -47,6 +47,14 @@ impl Catalog {
         let reports = self.reports.read(member.slot, now, &self.config.reports);
         let rule = self.rule(member, beats.as_ref(), &guard, now);
         let mut deadlines = deadlines(slot, beats.as_ref(), &guard);
+        let flap = self.flap_reading(member.slot, now);
+        if member.state.reason == Reason::Flapping {
+            let until = flap.and_then(|flap| flap.held_until);
+            deadlines.extend(until.map(|at| Deadline {
+                at,
+                then: Turn::HoldEnds,
+            }));
+        }
         if member.state.marks.has(Marks::REPORTED) {
             let until = reports.as_ref().and_then(|reports| reports.until);
             deadlines.extend(until.map(|at| Deadline {
@@ -64,6 +72,7 @@ impl Catalog {
             rule,
             beats,
             guard,
+            flap,
             reports,
             deadlines,
         })
@@ -122,9 +131,6 @@ impl Catalog {
                 last_beat: beats.map_or(now, |beats| beats.last),
             };
         }
-        if state.health == Health::Unhealthy && state.marks.has(Marks::FLAPPING) {
-            return Rule::Flapping { reason: state.reason };
-        }
         if state.health == Health::Healthy && state.marks.has(Marks::REPORTED) {
             return Rule::Reported;
         }
@@ -147,6 +153,8 @@ impl Catalog {
                     needed: needed.max(1),
                 }
             }
+            (Reason::Flapping, _) => Rule::Flapping,
+            (Reason::Steady, _) => Rule::Steady,
             (Reason::Operator, _) => Rule::Operator,
             (Reason::Registered, _) => Rule::Registered,
             (reason, _) => Rule::Other(reason),

@@ -36,7 +36,8 @@ fn heal(member: &Member, beats: Option<&BeatFacts>, ways: &mut Vec<Way>) {
         ways.push(Way::DeclaresUp);
         return;
     }
-    if member.state.marks.has(Marks::FLAPPING) {
+    let flaps = member.state.marks.has(Marks::FLAPPING);
+    if flaps && member.state.reason == Reason::Flapping {
         ways.push(Way::StaysWell);
         return;
     }
@@ -44,6 +45,9 @@ fn heal(member: &Member, beats: Option<&BeatFacts>, ways: &mut Vec<Way>) {
         Liveness::Beat(_) if beats.is_some() => ways.push(Way::BeatHeals),
         Liveness::Probe { rise, .. } => ways.push(Way::ProbesPass(rise.max(1))),
         _ => ways.extend([Way::OperatorSetsHealth, Way::Registers]),
+    }
+    if flaps {
+        ways.push(Way::StaysWell);
     }
 }
 

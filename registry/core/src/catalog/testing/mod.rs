@@ -141,6 +141,14 @@ impl World {
         Self::new(config)
     }
 
+    /// Neither guard nor damping: health is what was measured last.
+    pub(crate) fn undamped() -> Self {
+        let mut config = CatalogConfig::default();
+        config.guard.enabled = false;
+        config.flap.enabled = false;
+        Self::new(config)
+    }
+
     pub(crate) fn fresh_lease(&mut self) -> Lease {
         self.next_lease += 1;
         lease(self.next_lease)

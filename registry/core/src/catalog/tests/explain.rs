@@ -270,14 +270,32 @@ fn reported_tells_who_and_what_and_until_when() {
 }
 
 #[test]
-fn flapping_tells_that_it_has_to_be_well_for_a_while() {
+fn flapping_tells_its_score_and_until_when_it_has_to_be_well() {
     let mut world = World::without_guard();
-    world.register("s", A, beat());
-    measured(&mut world, Health::Unhealthy, Marks::FLAPPING, Reason::Beat);
+    let lease = world.register("s", A, beat());
+    // It falls silent again and again, and beats again each time.
+    for _ in 0..4 {
+        world.advance(seconds(16));
+        world.beat(lease);
+    }
     let there = world.explain("s", A);
-    assert_eq!(there.rule, Rule::Flapping { reason: Reason::Beat });
+    assert_eq!(there.rule, Rule::Flapping);
     assert_eq!(there.not_serving, [NotServing::Unhealthy]);
     assert_eq!(there.ways, [Way::StaysWell]);
+    let flap = there.flap.unwrap();
+    assert!(flap.flapping && flap.score >= 3.0, "{flap:?}");
+    let held = flap.held_until.unwrap();
+    assert_eq!(held, world.now.after(flap.hold));
+    let ends = Deadline {
+        at: held,
+        then: Turn::HoldEnds,
+    };
+    assert!(there.deadlines.contains(&ends), "{:?}", there.deadlines);
+    // Silent once more it says so, and that a beat alone would not do.
+    world.advance(seconds(16));
+    let there = world.explain("s", A);
+    assert!(matches!(there.rule, Rule::Silent { .. }), "{:?}", there.rule);
+    assert_eq!(there.ways, [Way::BeatHeals, Way::StaysWell]);
 }
 
 #[test]

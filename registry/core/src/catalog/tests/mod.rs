@@ -6,6 +6,7 @@ mod declared;
 mod deltas;
 mod directory;
 mod explain;
+mod flapping;
 mod guard;
 mod guard_end;
 mod guard_forced;

@@ -5,11 +5,13 @@
 
 use std::collections::HashSet;
 
-use beatrix_core::catalog::{Catalog, Command, Decision, Keep, Mutation, Refusal, Standing, Subject};
+use beatrix_core::catalog::{
+    Catalog, Command, Decision, GuardTurn, Keep, Mutation, Refusal, Standing, Subject,
+};
 use beatrix_core::model::{Endpoint, Lifetime, Mono, Origin, ServiceKey};
 use tokio::sync::oneshot;
 
-use super::{Answer, Request};
+use super::{Answer, Forced, Request};
 use crate::registry::write::{WriteError, Written};
 
 type Set<T> = HashSet<T, ahash::RandomState>;
@@ -38,12 +40,15 @@ pub(super) struct Group {
     alone: bool,
     /// Which silent instances it was told of. They may have beaten often while the journal worked; once tells it.
     returned: Set<u32>,
+    /// What operators had guards come to.
+    guards: Vec<(GuardTurn, Origin)>,
 }
 
 /// An answer that is given once no lock is held.
 pub(in crate::registry) enum Told {
     Answer(oneshot::Sender<Answer>, Answer),
     Ended(oneshot::Sender<bool>, bool),
+    Forced(oneshot::Sender<Forced>, Forced),
 }
 
 impl Told {
@@ -55,6 +60,9 @@ impl Told {
             }
             Self::Ended(reply, ended) => {
                 let _gone_if_nobody_waits = reply.send(ended);
+            }
+            Self::Forced(reply, forced) => {
+                let _gone_if_nobody_waits = reply.send(forced);
             }
         }
     }
@@ -85,11 +93,30 @@ impl Group {
                 }
                 Ok(None)
             }
-            Request::EndGuard { .. } if !self.decided.is_empty() => Err(request),
-            Request::EndGuard { service, reply } => {
-                let ended = !catalog.end_guard(service.as_ref(), now).is_empty();
-                Ok(Some(Told::Ended(reply, ended)))
+            Request::EndGuard { .. } | Request::ForceGuard { .. } if !self.decided.is_empty() => Err(request),
+            Request::EndGuard { service, by, reply } => {
+                let ended = catalog.end_guard(service.as_ref(), now);
+                let held = !ended.is_empty();
+                self.guards.extend(ended.into_iter().map(|turn| (turn, by)));
+                Ok(Some(Told::Ended(reply, held)))
             }
+            Request::ForceGuard {
+                service,
+                lasts,
+                by,
+                reply,
+            } => Ok(Some(match catalog.force_guard(service.as_ref(), lasts, now) {
+                Ok((protected, turn)) => {
+                    let reading = turn.reading;
+                    self.guards.push((turn, by));
+                    // It holds from now on; that those are protected whom it was late for follows.
+                    if !protected.is_empty() {
+                        self.add(None, None, protected, by, Keep::Behind);
+                    }
+                    Told::Forced(reply, Ok(reading))
+                }
+                Err(refusal) => Told::Forced(reply, Err(WriteError::Refused(refusal))),
+            })),
             Request::Write { command, by, reply } => {
                 if self.blocks(catalog, &command) {
                     return Err(Request::Write { command, by, reply });
@@ -223,6 +250,11 @@ impl Group {
             by,
             keep,
         });
+    }
+
+    /// What operators had guards come to since the last call.
+    pub(super) fn take_guards(&mut self) -> Vec<(GuardTurn, Origin)> {
+        std::mem::take(&mut self.guards)
     }
 
     pub(super) fn into_decided(self) -> Vec<Decided> {

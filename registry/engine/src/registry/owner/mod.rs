@@ -15,9 +15,9 @@ mod take;
 use std::sync::Arc;
 use std::time::Duration;
 
-use beatrix_core::catalog::{Catalog, Command, GuardEvent, Keep, Proposed, Standing};
-use beatrix_core::liveness::LivenessClock;
-use beatrix_core::model::{Mono, Origin, ServiceKey};
+use beatrix_core::catalog::{Catalog, Command, GuardBy, GuardEvent, GuardTurn, Keep, Proposed, Standing};
+use beatrix_core::liveness::{GuardReading, LivenessClock};
+use beatrix_core::model::{Mono, Origin, Revision, ServiceKey};
 use parking_lot::Mutex;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use group::Told;
 
+use super::noticed::Noticed;
 use super::write::{WriteError, Written};
 use crate::clock::Clock;
 use crate::hub::{Hub, Topic};
@@ -42,6 +43,8 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 
 pub(super) type Answer = Result<(Written, Option<Standing>), WriteError>;
 
+pub(super) type Forced = Result<GuardReading, WriteError>;
+
 /// What the owner is asked.
 #[derive(Debug)]
 pub(super) enum Request {
@@ -56,7 +59,15 @@ pub(super) enum Request {
     /// To end the guard by hand.
     EndGuard {
         service: Option<ServiceKey>,
+        by: Origin,
         reply: oneshot::Sender<bool>,
+    },
+    /// To have the guard hold by hand.
+    ForceGuard {
+        service: Option<ServiceKey>,
+        lasts: Duration,
+        by: Origin,
+        reply: oneshot::Sender<Forced>,
     },
 }
 
@@ -73,6 +84,8 @@ pub(super) struct Owner<J> {
     pub(super) stop: CancellationToken,
     /// All stalls that were told of.
     pub(super) stalled: Duration,
+    /// Where it leaves what people may want to know.
+    pub(super) noticed: Arc<Mutex<Noticed>>,
     /// Topics that changes were noted in and that are not scheduled yet, and since when.
     pub(super) unscheduled: Vec<Arc<Topic>>,
     pub(super) unscheduled_since: Option<Instant>,
@@ -147,8 +160,12 @@ impl<J: Journal> Owner<J> {
         self.liveness.look(self.clock.mono());
         let stalled = self.liveness.stalled();
         if stalled > self.stalled {
-            let stall_ms = (stalled - self.stalled).as_millis();
-            tracing::warn!(stall_ms, "the process stood still; all deadlines are extended");
+            let stall = stalled - self.stalled;
+            self.noticed.lock().stall(stall, stalled, self.clock.wall());
+            tracing::warn!(
+                stall_ms = stall.as_millis(),
+                "the process stood still; all deadlines are extended"
+            );
             self.stalled = stalled;
         }
     }
@@ -156,17 +173,18 @@ impl<J: Journal> Owner<J> {
     /// Decides, commits and applies what is due. Returns when to look again.
     async fn expire(&mut self) -> Instant {
         let live = self.live();
-        let (mutations, events) = {
+        let (mutations, turns, revision) = {
             let mut catalog = self.catalog.lock();
             let due = catalog.next_deadline().is_some_and(|deadline| deadline <= live);
-            if due {
+            let (mutations, turns) = if due {
                 catalog.due(live)
             } else {
                 Default::default()
-            }
+            };
+            (mutations, turns, catalog.version().revision)
         };
-        for turn in events {
-            log_guard(&turn.event);
+        for turn in turns {
+            self.notice(turn, Origin::REGISTRY, revision);
         }
         if !mutations.is_empty() {
             let count = mutations.len();
@@ -192,6 +210,14 @@ impl<J: Journal> Owner<J> {
             self.schedule();
         }
         now + wait.min(LivenessClock::LOOK_INTERVAL)
+    }
+
+    /// Keeps and logs what a guard came to. Not under the catalog's lock.
+    fn notice(&self, turn: GuardTurn, asked: Origin, revision: Revision) {
+        log_guard(&turn, asked);
+        self.noticed
+            .lock()
+            .guard(turn, asked, revision, self.clock.wall());
     }
 
     /// Has the hub push what was noted.
@@ -232,27 +258,25 @@ async fn wait_until(at: Instant) {
     }
 }
 
-fn log_guard(event: &GuardEvent) {
-    let scope = |service: &Option<ServiceKey>| {
-        service
-            .as_ref()
-            .map_or_else(|| "the registry".to_owned(), ToString::to_string)
+fn log_guard(turn: &GuardTurn, asked: Origin) {
+    let reading = &turn.reading;
+    let said = match (&turn.event, turn.by) {
+        (GuardEvent::Holds(_), _) => "too many fell silent at once: the mass-expiry guard holds",
+        (GuardEvent::Forced(_), _) => "the mass-expiry guard holds: an operator forced it",
+        (GuardEvent::Ended(_), GuardBy::Shares) => "the mass-expiry guard has ended: enough have returned",
+        (GuardEvent::Ended(_), GuardBy::Time) => "the mass-expiry guard has ended: its time is over",
+        (GuardEvent::Ended(_), GuardBy::Operator) => "the mass-expiry guard has ended: an operator ended it",
     };
-    match event {
-        GuardEvent::Holds(service) => {
-            tracing::warn!(
-                scope = scope(service),
-                "too many fell silent at once: the mass-expiry guard holds"
-            );
-        }
-        GuardEvent::Forced(service) => {
-            tracing::warn!(
-                scope = scope(service),
-                "the mass-expiry guard holds by an operator's hand"
-            );
-        }
-        GuardEvent::Ended(service) => {
-            tracing::warn!(scope = scope(service), "the mass-expiry guard has ended");
-        }
-    }
+    tracing::warn!(
+        scope = turn
+            .event
+            .scope()
+            .map_or_else(|| "the registry".to_owned(), ToString::to_string),
+        silent = reading.silent,
+        suspects = reading.suspects,
+        population = reading.population,
+        surface = asked.surface.as_str(),
+        peer = asked.peer.map(tracing::field::display),
+        "{said}"
+    );
 }

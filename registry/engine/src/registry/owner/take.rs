@@ -71,8 +71,12 @@ impl<J: Journal> Owner<J> {
                 }
             }
         }
+        let revision = catalog.version().revision;
         // To whoever waits: otherwise this thread would mostly have it again at once.
         MutexGuard::unlock_fair(catalog);
+        for (turn, by) in group.take_guards() {
+            self.notice(turn, by, revision);
+        }
         self.tell(told);
         run
     }

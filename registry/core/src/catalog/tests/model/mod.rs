@@ -1,5 +1,6 @@
 //! A naive model of the catalog: maps, and everything recomputed from scratch. It knows neither slots nor wheels nor
-//! phases of beats; it says what the rules say. The guard is not in it: `simulation` checks that.
+//! phases of beats; it says what the rules say. The guard is not in it: `simulation` checks that. Nor is damping, which
+//! `flapping` has a model of.
 
 mod services;
 mod time;

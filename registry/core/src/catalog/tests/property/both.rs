@@ -20,7 +20,7 @@ pub(super) struct Both {
 impl Both {
     pub(super) fn new() -> Self {
         Self {
-            world: World::without_guard(),
+            world: World::undamped(),
             model: Model::default(),
             issued: Vec::new(),
         }

@@ -43,6 +43,10 @@ fn deltas_lead_to_the_newest_view(ops: Vec<Op>, log: usize) {
             enabled: false,
             ..Default::default()
         },
+        flap: crate::liveness::FlapConfig {
+            enabled: false,
+            ..Default::default()
+        },
         ..CatalogConfig::default()
     });
     let mut held: BTreeMap<(&str, Revision), Contents> = BTreeMap::new();

@@ -12,7 +12,7 @@ use super::{Outcome, Seen, invariants};
 use crate::catalog::testing::{World, beat_with, endpoint, key, of_run};
 use crate::catalog::tests::deltas::Contents;
 use crate::catalog::{CatalogConfig, Command, Mutation};
-use crate::liveness::{Beat, GuardConfig, LivenessClock};
+use crate::liveness::{Beat, FlapConfig, GuardConfig, LivenessClock};
 use crate::model::{Health, Lease, Marks, Mono, Reason, Revision};
 
 pub(super) const MS: u64 = 1_000;
@@ -85,6 +85,11 @@ impl Machine {
         let config = CatalogConfig {
             change_log_max: rng.random_range(20..3_000),
             guard: guard.clone(),
+            // The oracle here does not know of it: that of `flapping` does.
+            flap: FlapConfig {
+                enabled: false,
+                ..FlapConfig::default()
+            },
             ..CatalogConfig::default()
         };
         let services: Vec<_> = (0..rng.random_range(1..6))
