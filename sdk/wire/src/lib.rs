@@ -21,7 +21,7 @@ pub mod watch;
 
 pub use beat::{BeatRequest, BeatResponse, DeclaredStatus, StatusReport};
 pub use history::{
-    ChangeKind, EventsPage, GuardEnded, GuardStatus, LimitUse, MembershipEvent, RegistryStatus,
+    ChangeKind, ChangedBy, EventsPage, GuardEnded, GuardStatus, LimitUse, MembershipEvent, RegistryStatus,
 };
 pub use instance::{
     DrainRequest, DrainResponse, Health, Instance, ListedLayer, Liveness, OperatorLayer, OperatorLayers,

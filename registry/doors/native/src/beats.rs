@@ -5,7 +5,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use beatrix_core::catalog::Refusal;
 use beatrix_core::model::{Declared, DeclaredStatus, Lease};
@@ -15,7 +14,7 @@ use beatrix_wire::problem::kind;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
-use crate::extract::{RawBody, invalid_body};
+use crate::extract::{Asked, RawBody, invalid_body};
 use crate::limits::{LEASES_PER_REQUEST_MAX, STATUSES_PER_REQUEST_MAX};
 use crate::problem::{Failure, Result};
 
@@ -106,7 +105,7 @@ impl<'de> Deserialize<'de> for LeaseText {
     )
 )]
 pub(crate) async fn beat(
-    State(registry): State<Registry>,
+    Asked(registry): Asked,
     RawBody(body): RawBody,
 ) -> Result<axum::Json<wire::BeatResponse>> {
     let (mut response, statuses) = renew(&registry, &body)?;

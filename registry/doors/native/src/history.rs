@@ -81,6 +81,10 @@ fn event(change: &Change) -> wire::MembershipEvent {
         port: change.endpoint.port(),
         kind,
         reason: change.reason.as_str().into(),
+        by: Some(wire::ChangedBy {
+            surface: change.by.surface.as_str().into(),
+            peer: change.by.peer.map(|peer| peer.to_string()),
+        }),
     }
 }
 

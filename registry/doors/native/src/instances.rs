@@ -14,7 +14,7 @@ use beatrix_core::model::{
 use beatrix_engine::{Registry, Written};
 use beatrix_wire as wire;
 
-use crate::extract::{InstancePath, Json, Params};
+use crate::extract::{Asked, InstancePath, Json, Params};
 use crate::limits::DRAIN_DEADLINE_MS_MAX;
 use crate::problem::Result;
 use crate::render;
@@ -40,7 +40,7 @@ use crate::render;
     )
 )]
 pub(crate) async fn register(
-    State(registry): State<Registry>,
+    Asked(registry): Asked,
     InstancePath { service, endpoint }: InstancePath,
     Json(request): Json<wire::RegisterRequest>,
 ) -> Result<(StatusCode, axum::Json<wire::RegisterResponse>)> {
@@ -121,7 +121,7 @@ fn registration(
     )
 )]
 pub(crate) async fn deregister(
-    State(registry): State<Registry>,
+    Asked(registry): Asked,
     InstancePath { service, endpoint }: InstancePath,
     RawQuery(query): RawQuery,
 ) -> Result<axum::Json<wire::WriteResponse>> {
@@ -192,7 +192,7 @@ pub(crate) fn json(body: bytes::Bytes) -> Response {
     )
 )]
 pub(crate) async fn drain(
-    State(registry): State<Registry>,
+    Asked(registry): Asked,
     InstancePath { service, endpoint }: InstancePath,
     Json(request): Json<wire::DrainRequest>,
 ) -> Result<axum::Json<wire::DrainResponse>> {

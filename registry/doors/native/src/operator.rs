@@ -7,7 +7,7 @@ use beatrix_core::model::{OperatorPatch, Weight};
 use beatrix_engine::Registry;
 use beatrix_wire as wire;
 
-use crate::extract::{InstancePath, Json, ServicePath};
+use crate::extract::{Asked, InstancePath, Json, ServicePath};
 use crate::instances::{shown, written_json};
 use crate::problem::Result;
 
@@ -66,7 +66,7 @@ fn listed(info: &LayerInfo) -> wire::ListedLayer {
     )
 )]
 pub(crate) async fn operate(
-    State(registry): State<Registry>,
+    Asked(registry): Asked,
     InstancePath { service, endpoint }: InstancePath,
     Json(patch): Json<wire::OperatorPatch>,
 ) -> Result<Response> {
@@ -93,7 +93,7 @@ pub(crate) async fn operate(
     )
 )]
 pub(crate) async fn clear_operator(
-    State(registry): State<Registry>,
+    Asked(registry): Asked,
     InstancePath { service, endpoint }: InstancePath,
 ) -> Result<axum::Json<wire::WriteResponse>> {
     let written = registry.clear_operator(service, endpoint).await?;
