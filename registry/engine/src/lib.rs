@@ -6,6 +6,7 @@
 //!   writes go to the one owner.
 //! - [`journal`]: the seam behind which commits become durable, and where revisions come from.
 //! - [`hub`]: who wants to know, and what they have been told.
+//! - [`recheck`]: who looks at an instance that consumers cannot reach.
 //! - [`clock`] and [`random`]: time and randomness, which come in from outside.
 //!
 //! This crate knows no protocol.
@@ -14,10 +15,12 @@ pub mod clock;
 pub mod config;
 pub mod hub;
 pub mod journal;
+mod pace;
 pub mod random;
+pub mod recheck;
 pub mod registry;
 
-pub use config::EngineConfig;
+pub use config::{EngineConfig, ReportPace};
 pub use registry::{Registry, RegistryBuilder, WriteError, Written};
 
 /// The rendered forms that views and updates keep, one for each door that renders.

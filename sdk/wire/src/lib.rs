@@ -10,16 +10,24 @@
 //! - [`service`]: one service, lists of services, deltas.
 //! - [`watch`]: the events of the SSE stream and their acknowledgement.
 //! - [`history`]: membership changes and registry status.
+//! - [`report`]: what consumers say about instances that they cannot reach.
+//! - [`explain`]: why an instance is as it is.
 //! - [`problem`]: errors as RFC 9457 describes them.
 
 pub mod beat;
+pub mod explain;
 pub mod history;
 pub mod instance;
 pub mod problem;
+pub mod report;
 pub mod service;
 pub mod watch;
 
 pub use beat::{BeatRequest, BeatResponse, DeclaredStatus, StatusReport};
+pub use explain::{
+    BeatsExplained, Coded, Explanation, FlapExplained, GuardExplained, GuardsExplained, LookExplained, Next,
+    ProbesExplained, ReportsExplained,
+};
 pub use history::{
     ChangeKind, ChangedBy, EventsPage, GuardEnded, GuardStatus, LimitUse, MembershipEvent, RegistryStatus,
 };
@@ -28,5 +36,6 @@ pub use instance::{
     OperatorPatch, RegisterRequest, RegisterResponse, WriteResponse,
 };
 pub use problem::Problem;
+pub use report::{FailureReport, ReportRequest, ReportResponse};
 pub use service::{Removal, ServiceDelta, ServiceList, ServiceSummary, ServiceView};
 pub use watch::{Ack, DELTA, HELLO, Hello, PING, SNAPSHOT};

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::changes::ChangeKind;
 use crate::liveness::{Consumer, RecheckReading, Report, ReportConfig, Reports};
@@ -32,6 +33,8 @@ pub struct FailureReport<'a> {
     pub endpoint: &'a Endpoint,
     /// How many attempts failed.
     pub failures: u32,
+    /// Within which time before now.
+    pub within: Duration,
     /// What the last of them failed with.
     pub error: &'a str,
     /// How many consumers are known to use the service.
@@ -72,6 +75,7 @@ impl Catalog {
         let (slot, instances) = (member.slot, service.roster.len());
         let report = Report {
             failures: report.failures,
+            within: report.within,
             error: report.error,
             instances,
             consumers: report.consumers,

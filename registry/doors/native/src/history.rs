@@ -63,7 +63,7 @@ pub(crate) async fn events(
     }))
 }
 
-fn event(change: &Change) -> wire::MembershipEvent {
+pub(crate) fn event(change: &Change) -> wire::MembershipEvent {
     let kind = match change.kind {
         ChangeKind::Registered => wire::ChangeKind::Registered,
         ChangeKind::Updated => wire::ChangeKind::Updated,

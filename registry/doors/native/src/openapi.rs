@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{beats, history, instances, operator, services, watch};
+use crate::{beats, explain, history, instances, operator, reports, services, watch};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -36,6 +36,9 @@ pub(crate) fn router() -> OpenApiRouter<Registry> {
         .routes(routes!(operator::clear_operator))
         .routes(routes!(operator::layers))
         .routes(routes!(instances::drain))
+        .routes(routes!(explain::explain))
+        .routes(routes!(reports::report))
+        .routes(routes!(reports::end))
         .routes(routes!(beats::beat))
         .routes(routes!(services::namespaces))
         .routes(routes!(services::list))

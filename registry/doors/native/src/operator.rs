@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use beatrix_core::catalog::{LayerInfo, Refusal};
-use beatrix_core::model::{OperatorPatch, Weight};
+use beatrix_core::model::{OperatorLayer, OperatorPatch, Weight};
 use beatrix_engine::Registry;
 use beatrix_wire as wire;
 
@@ -35,20 +35,24 @@ pub(crate) async fn layers(
 }
 
 fn listed(info: &LayerInfo) -> wire::ListedLayer {
-    let metadata = info.layer.metadata.iter();
     wire::ListedLayer {
         address: info.endpoint.address().to_string(),
         port: info.endpoint.port(),
         present: info.present,
-        layer: wire::OperatorLayer {
-            enabled: info.layer.enabled,
-            weight: info.layer.weight.map(Weight::get),
-            metadata: metadata
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect(),
-            draining: info.layer.draining,
-            sticky: info.layer.sticky,
-        },
+        layer: layer(&info.layer),
+    }
+}
+
+pub(crate) fn layer(layer: &OperatorLayer) -> wire::OperatorLayer {
+    let metadata = layer.metadata.iter();
+    wire::OperatorLayer {
+        enabled: layer.enabled,
+        weight: layer.weight.map(Weight::get),
+        metadata: metadata
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
+        draining: layer.draining,
+        sticky: layer.sticky,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Putting a registry together from what comes in from outside.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use beatrix_core::catalog::Catalog;
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::owner::{Owner, QUEUE, hand_out};
+use super::reports::Paces;
 use super::{Inner, Registry};
 use crate::clock::{Clock, SystemClock};
 use crate::config::EngineConfig;
@@ -82,6 +83,8 @@ impl RegistryBuilder {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let noticed = Arc::default();
+        let recheck = Arc::new(OnceLock::new());
+        let paces = Paces::new(&config.report_pace);
         let owner = Owner {
             catalog: Arc::clone(&catalog),
             journal,
@@ -93,6 +96,7 @@ impl RegistryBuilder {
             stop: stop.clone(),
             stalled: Duration::ZERO,
             noticed: Arc::clone(&noticed),
+            recheck: Arc::clone(&recheck),
             unscheduled: Vec::new(),
             unscheduled_since: None,
             merge_max: config.push_merge_max,
@@ -134,6 +138,8 @@ impl RegistryBuilder {
             hub,
             noticed,
             owner: sender,
+            paces,
+            recheck,
             stop,
             stopped,
             tasks,

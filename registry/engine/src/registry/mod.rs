@@ -11,9 +11,10 @@ mod guards;
 mod noticed;
 mod owner;
 mod read;
+mod reports;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use beatrix_core::catalog::{Catalog, Published, Settings};
 use beatrix_core::liveness::{Beats, LivenessClock};
@@ -27,6 +28,7 @@ use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::hub::Hub;
 use crate::random::Random;
+use crate::recheck::Recheck;
 
 pub use beat::BeatReport;
 pub use builder::RegistryBuilder;
@@ -34,10 +36,12 @@ pub use drain::Drained;
 pub use guards::GuardScope;
 pub use noticed::{GUARD_EVENTS_MAX, GuardCounts, GuardEntry, Stalls};
 pub use read::{EventsPage, EventsQuery, GuardState, Status};
+pub use reports::{ConsumerReport, PACED_MAX, ReportError, ReportUse};
 pub use write::{Registered, WriteError, Written};
 
 use noticed::Noticed;
 use owner::Request;
+use reports::Paces;
 
 /// The registry. A clone is the same registry.
 #[derive(Debug, Clone)]
@@ -64,6 +68,9 @@ struct Inner {
     /// Taken for a moment, under the catalog's lock or without it; nothing is locked under it.
     noticed: Arc<Mutex<Noticed>>,
     owner: mpsc::Sender<Request>,
+    paces: Paces,
+    /// Who looks at instances that consumers cannot reach; shared with the owner.
+    recheck: Arc<OnceLock<Arc<dyn Recheck>>>,
     stop: CancellationToken,
     stopped: CancellationToken,
     tasks: TaskTracker,

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{World, address, beat, endpoint, key};
 use crate::catalog::{Command, Explained, FailureReport, Gone, Refusal, ReportOutcome, There};
@@ -164,6 +165,7 @@ impl World {
             service: key.borrowed(),
             endpoint: &endpoint,
             failures: 1,
+            within: Duration::ZERO,
             error: "connect: refused",
             consumers: 0,
         };

@@ -46,7 +46,8 @@ impl Reports {
             Reported::new(service, now, look)
         });
         if reported.said.is_empty() {
-            reported.since = now;
+            let within = u64::try_from(report.within.as_micros()).unwrap_or(u64::MAX);
+            reported.since = Mono(now.0.saturating_sub(within));
         }
         self.ages.remove(&(reported.newest, slot));
         self.ages.insert((now, slot));

@@ -79,6 +79,8 @@ pub struct Consumer {
 pub struct Report<'a> {
     /// How many attempts failed.
     pub failures: u32,
+    /// Within which time before now.
+    pub within: Duration,
     /// What the last of them failed with.
     pub error: &'a str,
     /// How many instances its service has.
@@ -98,7 +100,7 @@ pub struct ReportReading {
     pub needed: usize,
     /// How many attempts failed, in all.
     pub failures: u64,
-    /// When the first report of this run of reports came.
+    /// When the first of those attempts failed that are reported without a pause.
     pub since: Mono,
     /// When the newest that is kept came.
     pub newest: Mono,

@@ -46,6 +46,7 @@ impl World {
     fn say(&mut self, slot: u32, by: &Consumer, now: Mono) {
         let report = Report {
             failures: 2,
+            within: Duration::ZERO,
             error: "connect: refused",
             instances: self.instances,
             consumers: self.consumers,
@@ -224,6 +225,7 @@ fn what_could_not_be_committed_is_decided_again() {
     for host in 1..=3 {
         let report = Report {
             failures: 1,
+            within: Duration::ZERO,
             error: "timeout",
             instances: 10,
             consumers: 3,
@@ -249,6 +251,7 @@ fn the_last_errors_are_kept_newest_first_and_each_once() {
     for error in ["a", "b", "b", "c", "d", "e"] {
         let report = Report {
             failures: 1,
+            within: Duration::ZERO,
             error,
             instances: 10,
             consumers: 3,
