@@ -4,12 +4,14 @@
 //! - [`logs`]: structured logs.
 //! - [`serve`]: starts everything, and stops it in order.
 //! - `listener`: the accept loop, with its bound on connections.
+//! - `metrics`: `/metrics`, in the text format of Prometheus.
 //! - `probes`: `/livez` and `/readyz`.
 //! - `report`: a log line for each change, in bounded number.
 
 pub mod config;
 mod listener;
 pub mod logs;
+mod metrics;
 mod probes;
 mod report;
 pub mod serve;

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::{listener, probes, report};
+use crate::{listener, metrics, probes, report};
 
 /// Resolves on SIGTERM or SIGINT. They are heard from the call on, not from the first poll: a process that is asked to
 /// stop while it starts must stop in order, too.
@@ -35,6 +35,7 @@ pub fn router(registry: &Registry, pusher: Pusher) -> Router {
         .merge(beatrix_native::router(registry.clone()))
         .merge(beatrix_nacos::router_with_push(registry.clone(), pusher))
         .merge(probes::router(registry.clone()))
+        .merge(metrics::router(registry.clone()))
 }
 
 /// Runs the registry until `stop`.

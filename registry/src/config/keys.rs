@@ -123,6 +123,65 @@ pub const KEYS: &[Key] = &[
         set: |config, text| milliseconds(&mut config.engine.catalog.guard.hold_max, text, 1_000),
     },
     Key {
+        name: "flap",
+        default: "true",
+        help: "Whether health that flaps is damped: an instance that falls and rises over and over is called healthy \
+               only after it has been well for a while",
+        set: |config, text| {
+            put(
+                &mut config.engine.catalog.flap.enabled,
+                text,
+                "must be true or false",
+            )
+        },
+    },
+    Key {
+        name: "flap_threshold",
+        default: "3",
+        help: "From how many flips on an instance flaps, each of which counts half after flap_half_life_ms. It no longer \
+               does below the half of this",
+        set: |config, text| {
+            let mut threshold = 0_u32;
+            within(&mut threshold, text, 2..=100, "must be a number from 2 to 100")?;
+            let flap = &mut config.engine.catalog.flap;
+            flap.threshold = f64::from(threshold);
+            flap.steady_below = flap.threshold / 2.0;
+            Ok(())
+        },
+    },
+    Key {
+        name: "flap_half_life_ms",
+        default: "60000",
+        help: "In which time a flip counts half, in ms",
+        set: |config, text| milliseconds(&mut config.engine.catalog.flap.half_life, text, 100),
+    },
+    Key {
+        name: "flap_hold_min_ms",
+        default: "10000",
+        help: "How long one that flaps has to be well at first before it is called healthy, in ms. Doubled with each \
+               further flip",
+        set: |config, text| milliseconds(&mut config.engine.catalog.flap.hold_min, text, 0),
+    },
+    Key {
+        name: "flap_hold_max_ms",
+        default: "300000",
+        help: "How long at most, in ms",
+        set: |config, text| milliseconds(&mut config.engine.catalog.flap.hold_max, text, 0),
+    },
+    Key {
+        name: "flaps_tracked_max",
+        default: "100000",
+        help: "Of how many instances flips are counted at once. About 100 bytes each",
+        set: |config, text| {
+            within(
+                &mut config.engine.catalog.flap.tracked_max,
+                text,
+                1..=INSTANCES_MAX,
+                COUNT,
+            )
+        },
+    },
+    Key {
         name: "push_merge_max_ms",
         default: "50",
         help: "How long a burst of changes of a service is merged before it is pushed, in ms. The first change of a \

@@ -18,7 +18,8 @@ pub struct EventsPage {
     pub truncated: bool,
     /// Ask for changes after this revision to go on.
     pub next_after: u64,
-    /// The changes, oldest first.
+    /// The changes, oldest first; among them, in their place, what mass-expiry guards came to. Those do not count for
+    /// the limit of a page.
     pub events: Vec<MembershipEvent>,
 }
 
@@ -37,33 +38,44 @@ pub enum ChangeKind {
     Health,
     /// It is gone.
     Removed,
+    /// Not of an instance: the mass-expiry guard of a service, or of the whole registry, began to hold or ended.
+    Guard,
 }
 
-/// One membership or health change.
+/// One membership or health change; or, of kind `guard`, what a mass-expiry guard came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MembershipEvent {
-    /// Its revision.
+    /// Its revision. What a guard comes to has none of its own, but that of the change before it; so while there is no
+    /// further change, who asks for what came after it is told it again.
     pub revision: u64,
     /// When, wall clock.
     pub at_ms: u64,
-    /// The namespace.
+    /// The namespace. Absent, as group and service, where the guard is that of the whole registry.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// The group.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub group: String,
     /// The service.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub service: String,
-    /// The instance's address.
+    /// The instance's address. Absent, as its port, of a guard.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub address: String,
     /// The instance's port.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub port: u16,
     /// What happened.
     pub kind: ChangeKind,
-    /// Why.
+    /// Why. Of a guard: `shares` (too many, or few enough, are silent), `time` (its time is over), `operator`.
     pub reason: String,
     /// Who asked for it. Absent in what an older registry says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<ChangedBy>,
+    /// What the guard came to, where the kind is `guard`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard: Option<GuardEvent>,
 }
 
 /// Who asked for a change.
@@ -76,6 +88,47 @@ pub struct ChangedBy {
     /// The address and port of the connection, if it came over one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
+}
+
+fn is_zero(port: &u16) -> bool {
+    *port == 0
+}
+
+/// What a mass-expiry guard came to, and what it then had counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GuardEvent {
+    /// Counts what guards came to since this process started: tells an event apart that is told again.
+    pub number: u64,
+    /// What it came to.
+    pub what: GuardChange,
+    /// How many fell silent within the window.
+    pub silent: u64,
+    /// Of how many that live by beats.
+    pub population: u64,
+    /// How many it protects, or did before its end.
+    pub suspects: u64,
+    /// When it ends at the latest, wall clock; of one that ended, when it would have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<u64>,
+    /// By which way an operator came; `registry` if nobody asked.
+    pub surface: String,
+    /// Whose connection that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+}
+
+/// What a mass-expiry guard came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum GuardChange {
+    /// It holds, by itself.
+    Tripped,
+    /// It holds by an operator's hand.
+    Forced,
+    /// It ended.
+    Ended,
 }
 
 /// The state of the registry.
@@ -104,6 +157,12 @@ pub struct RegistryStatus {
     pub subscribers: u64,
     /// How long this process was found to have stood still, in all, in milliseconds.
     pub stalled_ms: u64,
+    /// The same in detail.
+    #[serde(default)]
+    pub stalls: StallStatus,
+    /// How many instances are called flapping.
+    #[serde(default)]
+    pub flapping: u64,
     /// The mass-expiry guard.
     pub guard: GuardStatus,
     /// Every limit with its use, by name.
@@ -122,6 +181,67 @@ pub struct GuardStatus {
     pub holding_services: Vec<String>,
     /// How many instances it protects.
     pub suspects: u64,
+    /// Of how many a scope must be to be guarded.
+    #[serde(default)]
+    pub population_min: u64,
+    /// It holds when more than this share of a scope, in percent, falls silent within the window.
+    #[serde(default)]
+    pub threshold_percent: u64,
+    /// The window, in milliseconds.
+    #[serde(default)]
+    pub window_ms: u64,
+    /// How often guards began to hold by themselves since this process started.
+    #[serde(default)]
+    pub trips: u64,
+    /// The guard of the whole registry, as it stands.
+    #[serde(default)]
+    pub registry: GuardScope,
+    /// Those of services that hold, at most 100.
+    #[serde(default)]
+    pub services: Vec<GuardScope>,
+    /// In how many services one holds.
+    #[serde(default)]
+    pub services_holding: u64,
+}
+
+/// The guard of a service, or of the whole registry, as it stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GuardScope {
+    /// The service as `namespace/group/service`; absent for the whole registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Whether it holds.
+    pub holding: bool,
+    /// Whether it does so by an operator's hand.
+    pub forced: bool,
+    /// Since when, wall clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<u64>,
+    /// When it ends at the latest, wall clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<u64>,
+    /// How many instances it protects.
+    pub suspects: u64,
+    /// How many instances of the scope live by beats.
+    pub population: u64,
+    /// How many of them fell silent within the window.
+    pub silent: u64,
+}
+
+/// How this process was found to have stood still. Its deadlines were extended by it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StallStatus {
+    /// How often.
+    pub count: u64,
+    /// For how long in all, in milliseconds.
+    pub total_ms: u64,
+    /// For how long the last time, in milliseconds.
+    pub last_ms: u64,
+    /// When that was over, wall clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_at_ms: Option<u64>,
 }
 
 /// The answer to an operator who ends the mass-expiry guard.

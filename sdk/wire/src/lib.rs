@@ -29,7 +29,8 @@ pub use explain::{
     ProbesExplained, ReportsExplained,
 };
 pub use history::{
-    ChangeKind, ChangedBy, EventsPage, GuardEnded, GuardStatus, LimitUse, MembershipEvent, RegistryStatus,
+    ChangeKind, ChangedBy, EventsPage, GuardChange, GuardEnded, GuardEvent, GuardScope, GuardStatus,
+    LimitUse, MembershipEvent, RegistryStatus, StallStatus,
 };
 pub use instance::{
     DrainRequest, DrainResponse, Health, Instance, ListedLayer, Liveness, OperatorLayer, OperatorLayers,

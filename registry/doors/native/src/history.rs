@@ -4,10 +4,11 @@ use axum::extract::{RawQuery, State};
 use beatrix_core::changes::{Change, ChangeKind};
 use beatrix_core::model::{Invalid, Revision, ServiceKey, Version};
 use beatrix_engine::Registry;
-use beatrix_engine::registry::EventsQuery;
+use beatrix_engine::registry::{EventsPage, EventsQuery};
 use beatrix_wire as wire;
 
 use crate::extract::Params;
+use crate::guards::{self, guard_event};
 use crate::limits::{self, EVENTS_LIMIT_MAX};
 use crate::problem::Result;
 
@@ -59,8 +60,22 @@ pub(crate) async fn events(
         revision: page.version.revision.0,
         truncated: page.truncated || other_epoch,
         next_after: page.next_after.0,
-        events: page.changes.iter().map(event).collect(),
+        events: interleaved(&page),
     }))
+}
+
+/// Changes and what guards came to, in the order in which they happened.
+fn interleaved(page: &EventsPage) -> Vec<wire::MembershipEvent> {
+    let mut guards = page.guards.iter().peekable();
+    let mut events = Vec::with_capacity(page.changes.len() + page.guards.len());
+    for change in &page.changes {
+        while let Some(entry) = guards.next_if(|entry| entry.revision < change.revision) {
+            events.push(guard_event(entry));
+        }
+        events.push(event(change));
+    }
+    events.extend(guards.map(guard_event));
+    events
 }
 
 pub(crate) fn event(change: &Change) -> wire::MembershipEvent {
@@ -85,6 +100,7 @@ pub(crate) fn event(change: &Change) -> wire::MembershipEvent {
             surface: change.by.surface.as_str().into(),
             peer: change.by.peer.map(|peer| peer.to_string()),
         }),
+        guard: None,
     }
 }
 
@@ -108,29 +124,9 @@ pub(crate) async fn status(State(registry): State<Registry>) -> axum::Json<wire:
         healthy: status.healthy as u64,
         subscribers: status.subscribers as u64,
         stalled_ms: u64::try_from(status.stalled.as_millis()).unwrap_or(u64::MAX),
-        guard: wire::GuardStatus {
-            enabled: config.catalog.guard.enabled,
-            holding_registry: status.guard.registry,
-            holding_services: status.guard.services.iter().map(ToString::to_string).collect(),
-            suspects: status.guard.suspects.into(),
-        },
+        stalls: guards::stalls(&status),
+        flapping: status.flapping as u64,
+        guard: guards::status(config, &status),
         limits: limits::in_use(config, &status),
     })
-}
-
-/// Ends the mass-expiry guard by hand, in one service or everywhere. Those whom it protected get a fresh deadline; it
-/// does not hold again for a minute.
-#[utoipa::path(
-    delete, path = "/api/v1/guard", tag = "history", operation_id = "end_guard",
-    params(("service" = Option<String>, Query, description = "Only in this `namespace/group/service`")),
-    responses((status = 200, body = wire::GuardEnded), (status = 400, body = wire::Problem))
-)]
-pub(crate) async fn end_guard(
-    State(registry): State<Registry>,
-    RawQuery(query): RawQuery,
-) -> Result<axum::Json<wire::GuardEnded>> {
-    let params = Params::parse(query.as_deref(), &["service"], &[])?;
-    let service = params.parsed::<ServiceKey>("service")?;
-    let held = registry.end_guard(service).await;
-    Ok(axum::Json(wire::GuardEnded { held }))
 }

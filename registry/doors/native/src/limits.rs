@@ -19,6 +19,9 @@
 //! | `events_limit_max` | 1,000 | 400 `invalid-value` |
 //! | `wait_ms_max` | 60,000 ms | 400 `invalid-value` |
 //! | `drain_deadline_ms_max` | 300,000 ms | 400 `invalid-value` |
+//! | `guard_force_ms_max` | 86,400,000 ms | 400 `invalid-value` |
+//! | `guard_events_max` | 1,024 turns of guards | older ones are no longer in the history |
+//! | `flaps_tracked_max` | 100,000 instances (configurable) | those that flipped longest ago are forgotten; beyond that, flips are not counted |
 //! | `operator_layers_per_service_max` | 10,000 | 429 `limit-exceeded` |
 //! | `reports_per_request_max` | 100 | 400 `limit-exceeded` |
 //! | `reports_per_second_of_consumer_max` | 1, and 5 at once | 429 `limit-exceeded` with `Retry-After` |
@@ -40,10 +43,10 @@
 use std::collections::BTreeMap;
 
 use beatrix_core::catalog::LAYERS_PER_SERVICE_MAX;
-use beatrix_core::liveness::REPORTERS_PER_INSTANCE_MAX;
+use beatrix_core::liveness::{FORCE_MAX, REPORTERS_PER_INSTANCE_MAX};
 use beatrix_core::model::{METADATA_BYTES_MAX, METADATA_ENTRIES_MAX};
 use beatrix_engine::EngineConfig;
-use beatrix_engine::registry::{PACED_MAX, Status};
+use beatrix_engine::registry::{GUARD_EVENTS_MAX, PACED_MAX, Status};
 use beatrix_wire::LimitUse;
 
 /// How many bytes a request body may have.
@@ -66,9 +69,12 @@ pub const EVENTS_LIMIT_MAX: usize = 1_000;
 pub const WAIT_MS_MAX: u64 = 60_000;
 /// How long a drain may wait, in milliseconds.
 pub const DRAIN_DEADLINE_MS_MAX: u64 = 300_000;
+/// How long the mass-expiry guard may be forced to hold, in milliseconds.
+pub const GUARD_FORCE_MS_MAX: u64 = FORCE_MAX.as_secs() * 1_000;
 
 /// All limits by name, with the use of those that are a stock.
-pub(crate) fn in_use(config: &EngineConfig, status: &Status) -> BTreeMap<String, LimitUse> {
+#[must_use]
+pub fn in_use(config: &EngineConfig, status: &Status) -> BTreeMap<String, LimitUse> {
     let number = |number: usize| number as u64;
     [
         ("body_bytes_max", number(BODY_BYTES_MAX), None),
@@ -146,6 +152,17 @@ pub(crate) fn in_use(config: &EngineConfig, status: &Status) -> BTreeMap<String,
         ("events_limit_max", number(EVENTS_LIMIT_MAX), None),
         ("wait_ms_max", WAIT_MS_MAX, None),
         ("drain_deadline_ms_max", DRAIN_DEADLINE_MS_MAX, None),
+        ("guard_force_ms_max", GUARD_FORCE_MS_MAX, None),
+        (
+            "guard_events_max",
+            number(GUARD_EVENTS_MAX),
+            Some(status.guard.events_held),
+        ),
+        (
+            "flaps_tracked_max",
+            number(config.catalog.flap.tracked_max),
+            Some(status.flaps_tracked),
+        ),
     ]
     .into_iter()
     .map(|(name, limit, used)| {

@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{beats, explain, history, instances, operator, reports, services, watch};
+use crate::{beats, explain, guards, history, instances, operator, reports, services, watch};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -47,7 +47,7 @@ pub(crate) fn router() -> OpenApiRouter<Registry> {
         .routes(routes!(watch::acknowledge))
         .routes(routes!(history::events))
         .routes(routes!(history::status))
-        .routes(routes!(history::end_guard))
+        .routes(routes!(guards::force_guard, guards::end_guard))
 }
 
 /// Adds the document, and the page to try it where that is built in.

@@ -7,6 +7,7 @@ use beatrix_core::model::{Mono, ServiceKey, Wall};
 use tokio::sync::oneshot;
 
 use super::Registry;
+use super::noticed::shown;
 use super::owner::Request;
 use super::write::WriteError;
 
@@ -30,12 +31,8 @@ pub struct GuardScope {
 }
 
 impl GuardScope {
-    /// Liveness time is shown as what the wall clock says now, less or more the time in between.
     pub(super) fn of(reading: GuardReading, now: Mono, wall: Wall) -> Self {
-        let shown = |at: Mono| {
-            let (ago, ahead) = (now.since(at).as_millis(), at.since(now).as_millis());
-            Wall((wall.0 + ahead as u64).saturating_sub(ago as u64))
-        };
+        let shown = |at: Mono| shown(at, now, wall);
         Self {
             holding: reading.since.is_some(),
             forced: reading.forced,

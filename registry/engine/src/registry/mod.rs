@@ -86,6 +86,12 @@ impl Registry {
         }
     }
 
+    /// On whose behalf this handle writes.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
     /// The settings.
     #[must_use]
     pub fn config(&self) -> &EngineConfig {

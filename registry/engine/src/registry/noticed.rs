@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use beatrix_core::catalog::{GuardEvent, GuardTurn};
-use beatrix_core::model::{Origin, Revision, ServiceKey, Wall};
+use beatrix_core::model::{Mono, Origin, Revision, ServiceKey, Wall};
 
 /// How many turns of guards are kept.
 pub const GUARD_EVENTS_MAX: usize = 1_024;
@@ -23,6 +23,8 @@ pub struct GuardEntry {
     pub asked: Origin,
     /// What it came to.
     pub turn: GuardTurn,
+    /// When it ends at the latest, by the wall clock; of one that ended, when it would have.
+    pub until: Option<Wall>,
 }
 
 /// How often, and how long, this process stood still.
@@ -49,6 +51,13 @@ pub struct GuardCounts {
     pub ended: u64,
 }
 
+/// Liveness time as it is shown: what the wall clock says now, less or more the time in between.
+pub(super) fn shown(at: Mono, now: Mono, wall: Wall) -> Wall {
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let (ago, ahead) = (ms(now.since(at)), ms(at.since(now)));
+    Wall(wall.0.saturating_add(ahead).saturating_sub(ago))
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub(super) struct Noticed {
@@ -58,7 +67,14 @@ pub(super) struct Noticed {
 }
 
 impl Noticed {
-    pub(super) fn guard(&mut self, turn: GuardTurn, asked: Origin, revision: Revision, at: Wall) {
+    /// `now` and `at` are the same moment, in liveness time and by the wall clock.
+    pub(super) fn guard(
+        &mut self,
+        turn: GuardTurn,
+        asked: Origin,
+        revision: Revision,
+        (now, at): (Mono, Wall),
+    ) {
         let count = match turn.event {
             GuardEvent::Holds(_) => &mut self.counts.tripped,
             GuardEvent::Forced(_) => &mut self.counts.forced,
@@ -73,6 +89,7 @@ impl Noticed {
             revision,
             at,
             asked,
+            until: turn.reading.until.map(|until| shown(until, now, at)),
             turn,
         });
     }
@@ -84,6 +101,10 @@ impl Noticed {
             last: lasted,
             last_at: Some(at),
         };
+    }
+
+    pub(super) fn guards_held(&self) -> usize {
+        self.guards.len()
     }
 
     pub(super) fn stalls(&self) -> Stalls {

@@ -90,6 +90,8 @@ pub struct GuardState {
     pub suspects: u32,
     /// How often guards came to what, since the start.
     pub counts: GuardCounts,
+    /// How many of those turns are kept.
+    pub events_held: usize,
 }
 
 /// How many services a [`GuardState`] names.
@@ -244,6 +246,7 @@ impl Registry {
                 services_holding: catalog.services_guarded(),
                 suspects: catalog.suspects(),
                 counts: noticed.counts(),
+                events_held: noticed.guards_held(),
             },
         }
     }

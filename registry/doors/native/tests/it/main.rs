@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod door;
+mod guard;
 mod instances;
 mod services;
 mod time;

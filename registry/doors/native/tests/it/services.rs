@@ -262,28 +262,3 @@ async fn a_long_poll_does_not_keep_the_registry_from_stopping() {
     });
     assert_eq!((answer.status.as_u16(), began.elapsed().as_secs()), (304, 1));
 }
-
-#[tokio::test(start_paused = true)]
-async fn an_operator_ends_the_guard() {
-    let door = Door::open().await;
-    for port in 1..=30 {
-        door.register(&format!("10.0.0.1:{port}")).await;
-    }
-    tokio::time::sleep(Duration::from_secs(40)).await;
-    let status: wire::RegistryStatus = door.get("/api/v1/status").await.json();
-    assert_eq!(
-        (status.instances, status.healthy, status.guard.suspects),
-        (30, 30, 30)
-    );
-    assert!(
-        status.guard.holding_registry && status.guard.holding_services == ["public/DEFAULT_GROUP/orders"]
-    );
-    let suspect = door.instance("10.0.0.1:1").await;
-    assert!(suspect.suspect && suspect.serving && suspect.reason == "guarded");
-
-    let end = async || -> wire::GuardEnded { door.call("DELETE", "/api/v1/guard", "").await.json() };
-    assert!(end().await.held);
-    assert!(!end().await.held);
-    tokio::time::sleep(Duration::from_secs(31)).await;
-    assert_eq!(door.service().await.instances.len(), 0, "who stays silent goes");
-}

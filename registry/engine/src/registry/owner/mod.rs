@@ -224,9 +224,8 @@ impl<J: Journal> Owner<J> {
     /// Keeps and logs what a guard came to. Not under the catalog's lock.
     fn notice(&self, turn: GuardTurn, asked: Origin, revision: Revision) {
         log_guard(&turn, asked);
-        self.noticed
-            .lock()
-            .guard(turn, asked, revision, self.clock.wall());
+        let moment = (self.live(), self.clock.wall());
+        self.noticed.lock().guard(turn, asked, revision, moment);
     }
 
     /// Has the hub push what was noted.

@@ -1,0 +1,164 @@
+//! `/metrics`, for whoever watches over time: the numbers of the registry in the text format of Prometheus 0.0.4.
+//!
+//! Written by hand: a handful of numbers, read from one status when somebody asks. Nothing is counted for it beside
+//! what the registry counts anyhow, and no label has a value that comes from outside, so a scrape has always the same
+//! number of lines.
+
+use std::fmt::{Display, Write};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use beatrix_engine::Registry;
+use beatrix_native::limits;
+
+/// The path.
+pub(crate) fn router(registry: Registry) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(registry)
+}
+
+async fn metrics(State(registry): State<Registry>) -> impl IntoResponse {
+    let content_type = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (content_type, page(&registry))
+}
+
+/// All numbers of one moment.
+fn page(registry: &Registry) -> String {
+    let status = registry.status();
+    let mut page = Page::default();
+    let (guard, stalls) = (&status.guard, &status.stalls);
+
+    page.gauge(
+        "beatrix_revision",
+        "Newest revision of the registry",
+        status.version.revision.0,
+    );
+    page.gauge(
+        "beatrix_complete",
+        "1 if all instances are known, 0 while they may not be",
+        u8::from(status.complete),
+    );
+    page.gauge("beatrix_services", "Services", status.services);
+    page.gauge("beatrix_instances", "Instances", status.instances);
+    page.gauge(
+        "beatrix_instances_healthy",
+        "Instances that are healthy",
+        status.healthy,
+    );
+    page.gauge(
+        "beatrix_instances_suspect",
+        "Instances that fell silent and are kept by the mass-expiry guard",
+        guard.suspects,
+    );
+    page.gauge(
+        "beatrix_instances_flapping",
+        "Instances whose health changes so often that it is damped",
+        status.flapping,
+    );
+    page.gauge("beatrix_subscribers", "Subscribers", status.subscribers);
+
+    page.family(
+        "beatrix_guard_holding",
+        "gauge",
+        "Mass-expiry guards that hold, by scope",
+    );
+    page.sample(
+        "beatrix_guard_holding",
+        "scope=\"registry\"",
+        u8::from(guard.registry.holding),
+    );
+    page.sample(
+        "beatrix_guard_holding",
+        "scope=\"service\"",
+        guard.services_holding,
+    );
+    page.gauge(
+        "beatrix_guard_forced",
+        "1 if an operator has the guard of the whole registry hold",
+        u8::from(guard.registry.forced),
+    );
+    page.gauge(
+        "beatrix_guard_population",
+        "Instances that the guard of the whole registry counts",
+        guard.registry.population,
+    );
+    page.gauge(
+        "beatrix_guard_silent",
+        "How many of them fell silent within its window",
+        guard.registry.silent,
+    );
+    page.counter(
+        "beatrix_guard_trips_total",
+        "How often mass-expiry guards began to hold by themselves",
+        guard.counts.tripped,
+    );
+    page.counter(
+        "beatrix_guard_forced_total",
+        "How often an operator forced one",
+        guard.counts.forced,
+    );
+    page.counter(
+        "beatrix_guard_ends_total",
+        "How often they ended",
+        guard.counts.ended,
+    );
+
+    page.counter(
+        "beatrix_stalls_total",
+        "How often this process was found to have stood still",
+        stalls.count,
+    );
+    page.counter(
+        "beatrix_stall_seconds_total",
+        "For how long in all",
+        stalls.total.as_secs_f64(),
+    );
+
+    let limits = limits::in_use(registry.config(), &status);
+    page.family("beatrix_limit", "gauge", "Limits by name");
+    for (name, limit) in &limits {
+        page.sample("beatrix_limit", &format!("limit=\"{name}\""), limit.limit);
+    }
+    page.family(
+        "beatrix_limit_used",
+        "gauge",
+        "Use of those limits that are a stock",
+    );
+    for (name, limit) in &limits {
+        if let Some(used) = limit.used {
+            page.sample("beatrix_limit_used", &format!("limit=\"{name}\""), used);
+        }
+    }
+    page.0
+}
+
+/// A page of metrics as it grows.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.family(name, "gauge", help);
+        self.sample(name, "", value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
+        self.family(name, "counter", help);
+        self.sample(name, "", value);
+    }
+
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
+        let _ = if labels.is_empty() {
+            writeln!(self.0, "{name} {value}")
+        } else {
+            writeln!(self.0, "{name}{{{labels}}} {value}")
+        };
+    }
+}
