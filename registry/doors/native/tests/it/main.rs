@@ -7,8 +7,10 @@
 
 mod bad_input;
 mod door;
+mod explain;
 mod guard;
 mod instances;
+mod reports;
 mod services;
 mod time;
 mod watch;
