@@ -4,4 +4,5 @@
 mod mock;
 mod read;
 mod registration;
+mod reports;
 mod watch;
