@@ -39,6 +39,8 @@ pub(crate) async fn run(registry: Registry) {
                 instance = %change.endpoint,
                 revision = change.revision.0,
                 reason = change.reason.as_str(),
+                by = change.by.surface.as_str(),
+                peer = change.by.peer.map(tracing::field::display),
                 "{}",
                 word(change.kind),
             );

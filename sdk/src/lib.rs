@@ -41,6 +41,7 @@ mod error;
 mod name;
 mod random;
 mod registration;
+mod reporter;
 mod transport;
 mod view;
 mod watch;

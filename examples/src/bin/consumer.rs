@@ -130,8 +130,14 @@ async fn call(watch: ServiceWatch, every: Duration) {
                 .await
         };
         match answer.await {
-            Ok(answer) => println!("{} {authority} answered {}", now_ms(), answer.trim()),
-            Err(error) => println!("{} {authority} failed: {error}", now_ms()),
+            Ok(answer) => {
+                watch.report_success(&instance);
+                println!("{} {authority} answered {}", now_ms(), answer.trim());
+            }
+            Err(error) => {
+                watch.report_failure(&instance, &error);
+                println!("{} {authority} failed: {error}", now_ms());
+            }
         }
     }
 }

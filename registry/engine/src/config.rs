@@ -19,6 +19,8 @@ pub struct EngineConfig {
     pub subscribers_max: usize,
     /// How many services one subscriber may watch. Default 1,000.
     pub services_per_subscriber_max: usize,
+    /// How often consumers may report instances that they cannot reach.
+    pub report_pace: ReportPace,
     /// Bounds and times of the catalog.
     pub catalog: CatalogConfig,
 }
@@ -31,7 +33,32 @@ impl Default for EngineConfig {
             push_merge_max: Duration::from_millis(50),
             subscribers_max: 100_000,
             services_per_subscriber_max: 1_000,
+            report_pace: ReportPace::default(),
             catalog: CatalogConfig::default(),
+        }
+    }
+}
+
+/// How often consumers may report instances that they cannot reach: so many requests at once, and then so many a second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportPace {
+    /// Requests a second of one consumer. Default 1: the SDK sends no more.
+    pub per_consumer: u32,
+    /// How many at once. Default 5.
+    pub per_consumer_burst: u32,
+    /// Requests a second of all consumers at one address. Default 50.
+    pub per_address: u32,
+    /// How many at once. Default 200.
+    pub per_address_burst: u32,
+}
+
+impl Default for ReportPace {
+    fn default() -> Self {
+        Self {
+            per_consumer: 1,
+            per_consumer_burst: 5,
+            per_address: 50,
+            per_address_burst: 200,
         }
     }
 }

@@ -223,6 +223,61 @@ pub const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "reports_min",
+        default: "3",
+        help: "How many different consumers must report that they cannot reach an instance before it is marked so. 0 \
+               turns reports off",
+        set: |config, text| {
+            within(
+                &mut config.engine.catalog.reports.reporters_min,
+                text,
+                0..=1_000,
+                "must be a whole number from 0 to 1000",
+            )
+        },
+    },
+    Key {
+        name: "reports_share_percent",
+        default: "20",
+        help: "And which share of those who are known to use its service, in percent",
+        set: |config, text| {
+            let share = &mut config.engine.catalog.reports.share_percent;
+            within(share, text, 0..=100, "must be a number from 0 to 100")
+        },
+    },
+    Key {
+        name: "reports_window_ms",
+        default: "30000",
+        help: "How long a report counts, in ms",
+        set: |config, text| milliseconds(&mut config.engine.catalog.reports.window, text, 1_000),
+    },
+    Key {
+        name: "reported_instances_max",
+        default: "10000",
+        help: "Of how many instances reports are kept. Beyond it those of longest ago are forgotten",
+        set: |config, text| {
+            within(
+                &mut config.engine.catalog.reports.instances_max,
+                text,
+                1..=INSTANCES_MAX,
+                COUNT,
+            )
+        },
+    },
+    Key {
+        name: "reporters_max",
+        default: "100000",
+        help: "How many reporters are kept, each once for each instance. About 100 bytes each",
+        set: |config, text| {
+            within(
+                &mut config.engine.catalog.reports.reports_max,
+                text,
+                1..=INSTANCES_MAX,
+                COUNT,
+            )
+        },
+    },
+    Key {
         name: "push_merge_max_ms",
         default: "50",
         help: "How long a burst of changes of a service is merged before it is pushed, in ms. The first change of a \

@@ -3,10 +3,12 @@
 
 mod head;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -46,7 +48,7 @@ pub(crate) async fn serve(
     let connections = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
     let graceful = GracefulShutdown::new();
     loop {
-        let (stream, permit) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = accept(&listener, &connections) => accepted,
         };
@@ -55,7 +57,12 @@ pub(crate) async fn serve(
         let progress = Progress::new();
         let service = TowerToHyperService::new(router.clone());
         let noted = progress.clone();
-        let service = service_fn(move |request| head::call(service.clone(), noted.clone(), request));
+        // The doors learn who asks from here alone.
+        let peer = ConnectInfo(SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+        let service = service_fn(move |mut request| {
+            request.extensions_mut().insert(peer);
+            head::call(service.clone(), noted.clone(), request)
+        });
         let stream = TokioIo::new(Noted {
             stream,
             progress: progress.clone(),
@@ -94,7 +101,7 @@ async fn slow_request(progress: Progress) {
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-) -> (TcpStream, tokio::sync::OwnedSemaphorePermit) {
+) -> (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit) {
     loop {
         let Ok(permit) = Arc::clone(connections).acquire_owned().await else {
             // Never closed; but to wait is right if it were.
@@ -102,7 +109,7 @@ async fn accept(
             continue;
         };
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+            Ok((stream, peer)) => return (stream, peer, permit),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

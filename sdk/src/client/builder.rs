@@ -12,6 +12,7 @@ use crate::cache::Cache;
 use crate::name::Defaults;
 use crate::random::Dice;
 use crate::registration::Keeper;
+use crate::reporter::Reporter;
 use crate::transport::{Addresses, Transport, http_client};
 use crate::watch::{SILENCE_MAX, Settings, Shards};
 
@@ -189,6 +190,7 @@ impl ClientBuilder {
             name: self.name.or_else(own_name),
             silence_max: self.silence_max,
         };
+        let reporter = Reporter::new(Arc::clone(&transport), settings.name.as_deref());
         let stop = CancellationToken::new();
         Ok(Client {
             inner: Arc::new(Inner {
@@ -196,6 +198,8 @@ impl ClientBuilder {
                 keeper: Arc::new(Keeper::new(Arc::clone(&transport))),
                 keeper_is_running: AtomicBool::new(false),
                 shards: Shards::new(Arc::clone(&transport), settings, stop.clone()),
+                reporter: Arc::new(reporter),
+                reporter_is_running: AtomicBool::new(false),
                 cache: Cache::new(self.cache_ttl, self.cache_capacity),
                 transport,
                 _stop_on_drop: stop.clone().drop_guard(),

@@ -13,6 +13,7 @@ pub use builder::ClientBuilder;
 use crate::cache::Cache;
 use crate::name::Defaults;
 use crate::registration::Keeper;
+use crate::reporter::Reporter;
 use crate::transport::Transport;
 use crate::watch::Shards;
 use crate::{Error, Registration, ServiceInstance, ServiceName, ServiceWatch, View};
@@ -47,6 +48,8 @@ struct Inner {
     keeper: Arc<Keeper>,
     keeper_is_running: AtomicBool,
     shards: Shards,
+    reporter: Arc<Reporter>,
+    reporter_is_running: AtomicBool,
     cache: Cache,
     stop: CancellationToken,
     /// Ends the tasks, which hold parts of this but never all of it.
@@ -86,6 +89,7 @@ impl Client {
     /// Outside of a Tokio runtime.
     pub fn watch(&self, service: impl Into<ServiceName>) -> Result<ServiceWatch, Error> {
         let key = service.into().resolve(&self.inner.defaults)?;
+        self.start_reporter();
         Ok(ServiceWatch::new(self.clone(), &key))
     }
 
@@ -113,6 +117,17 @@ impl Client {
 
     pub(crate) fn shards(&self) -> &Shards {
         &self.inner.shards
+    }
+
+    pub(crate) fn reporter(&self) -> &Reporter {
+        &self.inner.reporter
+    }
+
+    fn start_reporter(&self) {
+        if !self.inner.reporter_is_running.swap(true, Ordering::Relaxed) {
+            let task = Arc::clone(&self.inner.reporter).run();
+            tokio::spawn(self.inner.stop.clone().run_until_cancelled_owned(task));
+        }
     }
 
     fn start_keeper(&self) {

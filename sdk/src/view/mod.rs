@@ -120,7 +120,8 @@ impl View {
         &self.removals
     }
 
-    /// Chooses a serving instance at random, in proportion to the weights.
+    /// Chooses a serving instance at random, in proportion to the weights. One that enough consumers cannot reach
+    /// (`reported`) is chosen only if nobody else serves.
     ///
     /// When the list is kept although the whole service fell silent ([`stale`](Self::stale)), no instance counts
     /// as serving any more; then one is chosen among those that are switched on and not draining, since one that
@@ -136,7 +137,9 @@ impl View {
     pub fn pick_at(&self, point: f64) -> Option<&Arc<Instance>> {
         let serving: fn(&Instance) -> bool = |instance| instance.serving;
         let last_known: fn(&Instance) -> bool = |instance| instance.enabled && !instance.draining;
-        self.pick_among(point, serving)
+        let preferred: fn(&Instance) -> bool = |instance| instance.serving && !instance.reported;
+        self.pick_among(point, preferred)
+            .or_else(|| self.pick_among(point, serving))
             .or_else(|| self.stale.and_then(|_| self.pick_among(point, last_known)))
     }
 
@@ -275,6 +278,26 @@ pub(crate) mod tests {
             .map(|i| view.pick_at(f64::from(i) / 4.0).unwrap().address.as_str())
             .collect();
         assert_eq!(picks, ["a", "b", "b", "b"]);
+    }
+
+    #[test]
+    fn one_that_is_reported_is_picked_only_if_nobody_else_serves() {
+        let reported = |address: &str| Instance {
+            reported: true,
+            ..instance(address)
+        };
+        let others = view(vec![reported("a:1"), instance("b:1"), reported("c:1")]);
+        for point in [0.0, 0.5, 0.99] {
+            assert_eq!(others.pick_at(point).unwrap().address, "b");
+        }
+        let alone = view(vec![
+            reported("a:1"),
+            Instance {
+                serving: false,
+                ..instance("b:1")
+            },
+        ]);
+        assert_eq!(alone.pick_at(0.5).unwrap().address, "a");
     }
 
     #[test]

@@ -96,6 +96,18 @@ impl ServiceWatch {
         self.receiver.borrow().pick().cloned()
     }
 
+    /// Says that an instance could not be reached, and why. The registry is told within a second or two, together with
+    /// what else failed; this returns at once, and nothing is kept for a registry that is away. When enough consumers
+    /// say the same, the registry marks the instance, and all prefer others.
+    pub fn report_failure(&self, instance: &Instance, error: impl fmt::Display) {
+        self.client.reporter().failed(self.service(), instance, &error);
+    }
+
+    /// Says that an instance could be reached: failures that the registry was not told of yet are forgotten.
+    pub fn report_success(&self, instance: &Instance) {
+        self.client.reporter().succeeded(self.service(), instance);
+    }
+
     /// Waits until the registry has said something about the service, and answers with the newest view.
     ///
     /// # Cancel safety

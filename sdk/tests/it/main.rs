@@ -4,5 +4,6 @@
 mod mock;
 mod read;
 mod registration;
+mod reports;
 mod shutdown;
 mod watch;

@@ -72,9 +72,24 @@ pub struct MembershipEvent {
     pub kind: ChangeKind,
     /// Why. Of a guard: `shares` (too many, or few enough, are silent), `time` (its time is over), `operator`.
     pub reason: String,
+    /// Who asked for it. Absent in what an older registry says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<ChangedBy>,
     /// What the guard came to, where the kind is `guard`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guard: Option<GuardEvent>,
+}
+
+/// Who asked for a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChangedBy {
+    /// By which way: `native`, `nacos_http`, `nacos_grpc`, `import`, or `registry` for what silence, probes, the guard
+    /// or time did.
+    pub surface: String,
+    /// The address and port of the connection, if it came over one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
 }
 
 fn is_zero(port: &u16) -> bool {

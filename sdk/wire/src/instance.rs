@@ -163,7 +163,8 @@ pub struct Instance {
     /// What the client said about itself, where it said why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason_text: Option<String>,
-    /// It fell silent, but with so many others that the fault is more likely elsewhere.
+    /// It serves, but is in doubt: it fell silent with so many others that the fault is more likely elsewhere (its reason
+    /// is `guarded`), or enough consumers cannot reach it (`reported` says so).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspect: bool,
     /// It is known from before a restart only, and has not proved yet that it still lives.

@@ -11,20 +11,28 @@
 //! - [`watch`]: the events of the SSE stream and their acknowledgement.
 //! - [`history`]: membership changes and registry status.
 //! - [`probe`]: what is asked of an instance that does not beat, and what came of it.
+//! - [`report`]: what consumers say about instances that they cannot reach.
+//! - [`explain`]: why an instance is as it is.
 //! - [`problem`]: errors as RFC 9457 describes them.
 
 pub mod beat;
+pub mod explain;
 pub mod history;
 pub mod instance;
 pub mod probe;
 pub mod problem;
+pub mod report;
 pub mod service;
 pub mod watch;
 
 pub use beat::{BeatRequest, BeatResponse, DeclaredStatus, StatusReport};
+pub use explain::{
+    BeatsExplained, Coded, Explanation, FlapExplained, GuardExplained, GuardsExplained, LookExplained, Next,
+    ProbesExplained, ReportsExplained,
+};
 pub use history::{
-    ChangeKind, EventsPage, GuardChange, GuardEnded, GuardEvent, GuardScope, GuardStatus, LimitUse,
-    MembershipEvent, RegistryStatus, StallStatus,
+    ChangeKind, ChangedBy, EventsPage, GuardChange, GuardEnded, GuardEvent, GuardScope, GuardStatus,
+    LimitUse, MembershipEvent, RegistryStatus, StallStatus,
 };
 pub use instance::{
     DrainRequest, DrainResponse, Health, InFlight, Instance, ListedLayer, Liveness, OperatorLayer,
@@ -34,6 +42,7 @@ pub use probe::{
     AskedProbe, Hidden, ProbeOrdered, ProbeQuestion, ProbeReport, ProbeResult, ProbeStatus, ProbeTls,
 };
 pub use problem::Problem;
+pub use report::{FailureReport, ReportRequest, ReportResponse};
 pub use service::{
     Curve, Removal, ServiceDelta, ServiceList, ServicePatch, ServiceSummary, ServiceView, SlowStart,
 };

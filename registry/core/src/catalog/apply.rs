@@ -115,6 +115,7 @@ impl Catalog {
         if let Some(number) = known {
             mark = self.inherited_mark(number, &registration);
             self.forget_silence(number, false);
+            self.reports.drop_slot(number);
             self.leave_session(index, &endpoint);
         }
         let service = self.services[index as usize]
@@ -229,6 +230,7 @@ impl Catalog {
         let service = self.services[index as usize].as_mut()?;
         let member = service.roster.remove(endpoint)?;
         self.beats.vacate(number);
+        self.reports.drop_slot(number);
         self.slots.remove(number);
 
         let service = self.services[index as usize].as_mut()?;
@@ -253,6 +255,9 @@ impl Catalog {
         reason: Reason,
         moment: Moment,
     ) -> Option<Arc<Shared>> {
+        if let Some(shared) = self.measure_reported(key, endpoint, health, marks, reason, moment) {
+            return Some(shared);
+        }
         let index = self.index_of(key)?;
         let service = self.services[index as usize].as_mut()?;
         let begin = service.begin_share();
@@ -275,6 +280,7 @@ impl Catalog {
         let (number, after) = (member.slot, member.state);
         let now_counted = CountedAs::from(&*member);
         self.recount(index, Some(counted), Some(now_counted));
+        self.note_reported(number, index, marks.has(Marks::REPORTED), moment.now);
         self.follow_ramp(index, number, after.share, began, moment.now);
         if confirmed {
             self.confirm(number);

@@ -75,6 +75,13 @@ pub enum Command {
         /// Why.
         reason: Reason,
     },
+    /// What consumers say about an instance is to be forgotten, by an operator's hand.
+    EndReports {
+        /// The service.
+        service: ServiceKey,
+        /// What names the instance.
+        endpoint: Endpoint,
+    },
     /// A beat came for an instance that was found silent.
     Returned {
         /// The instance, as the beat found it.
@@ -173,6 +180,7 @@ impl Command {
                 service, endpoint, ..
             }
             | Self::ClearOperator { service, endpoint }
+            | Self::EndReports { service, endpoint }
             | Self::Measure {
                 service, endpoint, ..
             } => Some(Subject::Instance(service, endpoint)),

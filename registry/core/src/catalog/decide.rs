@@ -24,18 +24,13 @@ pub enum Decision {
 }
 
 impl Catalog {
-    /// Decides `command` as of now.
-    ///
-    /// Several commands may be decided before the first of them is applied, as long as no two have the same
-    /// [`Command::subject`] and none but the first has none. One that [stands alone](Command::stands_alone) is decided
-    /// with no other; and two registrations of different lifetimes in one service are not decided together if the
-    /// later is to be uniform. `reserved` is how many registrations were decided so, and counts against the limits.
-    ///
-    /// A registration that changes nothing renews: that is a measurement, not a change.
-    ///
-    /// # Errors
-    /// Why the command cannot be carried out; nothing has changed.
-    pub fn decide(&mut self, command: Command, reserved: usize, now: Mono) -> Result<Decision, Refusal> {
+    /// Decides as if nobody had reported anything: see [`Catalog::decide`].
+    pub(super) fn decide_plainly(
+        &mut self,
+        command: Command,
+        reserved: usize,
+        now: Mono,
+    ) -> Result<Decision, Refusal> {
         let mutation = match command {
             Command::Register {
                 service,
@@ -105,6 +100,9 @@ impl Catalog {
                     marks: Marks::NONE.with(Marks::UNCONFIRMED, unconfirmed),
                     reason,
                 }
+            }
+            Command::EndReports { service, endpoint } => {
+                return self.decide_end_reports(service, endpoint, now);
             }
             Command::Returned { slot } => return Ok(self.decide_returned(slot, now)),
             Command::CloseSession { session } => {
@@ -204,10 +202,17 @@ impl Catalog {
             }
             Liveness::Session(_) => true,
         };
+        // By registering it starts anew, also for those who could not reach it.
+        let stands = stands && !member.state.marks.has(Marks::REPORTED);
         // One that is known from before a restart is confirmed by it, and shown so.
         let confirms = known.liveness.kind() != LivenessKind::Probe && self.is_unconfirmed(member.slot);
         if stands && !confirms && *known == *registration && member.record.declared.is_none() {
-            self.beats.cell(member.slot).restart(now);
+            let number = member.slot;
+            self.beats.cell(number).restart(now);
+            // Nor is it a beat: one that is yet to prove itself healthy has not done so.
+            if let Some(slot) = self.slots.get_mut(number) {
+                slot.restarted = now;
+            }
             return Ok(Decision::Nothing);
         }
         let lease = kept.unwrap_or(fresh);

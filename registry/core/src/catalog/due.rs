@@ -39,6 +39,7 @@ impl Catalog {
         }
         [
             self.wheel.next_deadline(),
+            self.reports.next(),
             self.forced_next,
             self.flaps.next(),
             ramps,
@@ -90,6 +91,8 @@ impl Catalog {
         self.warm(now, &mut mutations);
         self.drop_layers(now, &mut mutations);
         self.drop_services(now, &mut mutations);
+        self.keep_reported(&mut mutations);
+        self.review_reports(now, &mut mutations);
         (mutations, events)
     }
 

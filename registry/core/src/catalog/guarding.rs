@@ -149,7 +149,7 @@ impl Catalog {
     ) -> Result<(Vec<Mutation>, GuardTurn), Refusal> {
         let until = now.after(lasts.min(FORCE_MAX));
         let config = &self.config.guard;
-        let (mutations, reading) = match service {
+        let (mut mutations, reading) = match service {
             Some(key) => {
                 let (index, _) = self
                     .service(key.borrowed())
@@ -175,6 +175,7 @@ impl Catalog {
             by: GuardBy::Operator,
             reading,
         };
+        self.keep_reported(&mut mutations);
         Ok((mutations, turn))
     }
 

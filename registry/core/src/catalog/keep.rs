@@ -46,7 +46,10 @@ impl Catalog {
             | Command::DeclareNamespace { .. }
             | Command::RemoveNamespace { .. }
             | Command::Set { .. } => true,
-            Command::Declare { .. } | Command::Returned { .. } | Command::CloseSession { .. } => false,
+            Command::Declare { .. }
+            | Command::EndReports { .. }
+            | Command::Returned { .. }
+            | Command::CloseSession { .. } => false,
         };
         if durable { Keep::Durable } else { Keep::Behind }
     }

@@ -23,6 +23,7 @@ mod decide;
 mod declaring;
 mod directory;
 mod due;
+mod explaining;
 mod flapping;
 mod guarding;
 mod keep;
@@ -31,6 +32,7 @@ mod namespaces;
 mod piece;
 mod probing;
 mod ramping;
+mod reporting;
 mod restoring;
 mod roster;
 mod service;
@@ -50,7 +52,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::changes::{ChangeLog, Gap, Missed};
-use crate::liveness::{Beats, FlapConfig, Flaps, Guard, GuardConfig, ProbeConfig, Schedule, Wheel};
+use crate::liveness::{
+    Beats, FlapConfig, Flaps, Guard, GuardConfig, ProbeConfig, ReportConfig, Reports, Schedule, Wheel,
+};
 use crate::model::{
     Endpoint, Epoch, Lease, Liveness, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Timings,
     Version,
@@ -61,12 +65,17 @@ pub use command::{Command, Committed, Mutation, Proposed, Refusal, Subject};
 pub use decide::Decision;
 pub use directory::{DirectoryPage, DirectoryQuery, DirectoryWalk, Summary};
 pub use due::DUE_MAX;
+pub use explaining::{
+    BeatFacts, Deadline, Explained, Explanation, Gone, GuardFacts, NotServing, ProbeFacts, Rule, Spared,
+    There, Turn, Way,
+};
 pub use guarding::{GuardBy, GuardEvent, GuardTurn};
 pub use keep::Keep;
 pub use layering::{LAYERS_PER_SERVICE_MAX, LayerInfo};
 pub use namespaces::{NAMESPACES_MAX, NamespaceSummary};
 pub use piece::{InstancePiece, LayerOf, LayerPiece, Piece, ServicePiece};
 pub use probing::{ProbeDone, ProbeReport, ProbeTask};
+pub use reporting::{FailureReport, RecheckOrder, ReportOutcome};
 pub use roster::Chunk;
 pub(crate) use roster::Roster;
 pub use service::Shared;
@@ -94,6 +103,8 @@ pub struct CatalogConfig {
     pub layer_kept: Duration,
     /// The mass-expiry guard.
     pub guard: GuardConfig,
+    /// When consumers are believed that cannot reach an instance.
+    pub reports: ReportConfig,
     /// How health that changes too often is damped.
     pub flap: FlapConfig,
     /// After a restart: the times of instances whose connection died with the process. Its `unhealthy_after` is also the
@@ -113,6 +124,7 @@ impl Default for CatalogConfig {
             empty_service_kept: Duration::from_secs(600),
             layer_kept: Duration::from_secs(600),
             guard: GuardConfig::default(),
+            reports: ReportConfig::default(),
             flap: FlapConfig::default(),
             returning: Timings::DEFAULT,
             probes: ProbeConfig::default(),
@@ -200,6 +212,9 @@ pub struct Catalog {
     emptied: BTreeSet<(Mono, ServiceKey)>,
     /// Services with instances that are new, and when to look at them next.
     ramps: BTreeSet<(Mono, u32)>,
+    /// What consumers say, and whom somebody is to look at for it.
+    reports: Reports,
+    rechecks: Vec<RecheckOrder>,
     /// Operator's layers whose instance has gone, oldest first.
     gone_layers: BTreeSet<(Mono, ServiceKey, Endpoint)>,
 }
@@ -252,6 +267,8 @@ impl Catalog {
             log,
             emptied: BTreeSet::new(),
             ramps: BTreeSet::new(),
+            reports: Reports::default(),
+            rechecks: Vec::new(),
             gone_layers: BTreeSet::new(),
         }
     }

@@ -109,6 +109,11 @@ impl ChangeLog {
         self.changes.range(start..)
     }
 
+    /// The changes that are held, newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().rev()
+    }
+
     /// The oldest change that is held.
     #[must_use]
     pub fn oldest(&self) -> Option<&Change> {

@@ -5,16 +5,18 @@
 //! So a beat is never a write, and nothing ever scans all instances.
 //!
 //! [`Guard`] holds back expiries that are too many at once; [`LivenessClock`] takes out of time what the process
-//! itself slept through; [`Flaps`] keeps from calling healthy at once what falls over and over. Those who do not beat are
-//! probed: [`Schedule`] says who is next, [`observe`] counts results.
+//! itself slept through; [`Flaps`] keeps from calling healthy at once what falls over and over; [`Reports`] weighs what
+//! consumers say. Those who do not beat are probed: [`Schedule`] says who is next, [`observe`] counts results.
 
 mod beats;
 mod finding;
 mod flap;
+mod gaps;
 mod guard;
 mod index;
 mod lateness;
 mod probe;
+mod reports;
 mod schedule;
 mod stall;
 mod wheel;
@@ -23,9 +25,14 @@ pub(crate) use beats::Cell;
 pub use beats::{Beat, Beats};
 pub use finding::{Finding, ProbeResult};
 pub use flap::{FlapConfig, FlapReading, Flaps};
+pub use gaps::{BeatReading, GAPS_KEPT};
 pub use guard::{FORCE_MAX, Guard, GuardConfig, GuardReading, Verdict};
 pub use lateness::Lateness;
 pub use probe::{Streak, observe};
+pub use reports::{
+    BROAD_MIN, Consumer, IDS_PER_ADDRESS_MAX, REPORTERS_PER_INSTANCE_MAX, RecheckReading, Report,
+    ReportConfig, ReportReading, Reports,
+};
 pub(crate) use schedule::{Ended, Schedule};
 pub use schedule::{LastProbe, ProbeConfig, ProbeCounts, Scheduled, Ticket};
 pub use stall::{LivenessClock, STALL_MIN};

@@ -6,6 +6,14 @@ use crate::model::Health;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Streak(u8);
 
+impl Streak {
+    /// How many.
+    #[must_use]
+    pub fn against(self) -> u8 {
+        self.0
+    }
+}
+
 /// Takes one probe result into account. Returns the health to flip to, if it is time.
 ///
 /// A result that agrees with `health` ends the streak; `rise` good results make an unhealthy instance healthy,

@@ -32,6 +32,8 @@ pub enum Reason {
     ProbePassed,
     /// Probes were not answered, or badly. A reason to be unhealthy, and one to be removed.
     ProbeFailed,
+    /// Enough consumers say that they cannot reach it. A reason of changes, and of the mark.
+    Reported,
     /// An operator did it. A reason of changes, and one to be removed.
     Operator,
     /// Removed because the client said goodbye.
@@ -56,6 +58,7 @@ impl Reason {
             Self::Steady => "steady",
             Self::ProbePassed => "probe_passed",
             Self::ProbeFailed => "probe_failed",
+            Self::Reported => "reported",
             Self::Operator => "operator",
             Self::Deregistered => "deregistered",
             Self::Expired => "expired",

@@ -1,8 +1,16 @@
 //! The door itself: the registry behind it, and the little that this door keeps besides.
+//!
+//! Every handler takes a [`Nacos`] as an argument, and with it a registry that writes on behalf of whoever asks: so who
+//! it was is found in this one place.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use beatrix_core::model::{Origin, Surface};
 use beatrix_engine::Registry;
 
 use crate::switches::{Kept, Switches};
@@ -10,13 +18,16 @@ use crate::udp::Pusher;
 
 /// What every handler gets. A clone is the same door.
 #[derive(Debug, Clone)]
-pub(crate) struct Nacos(Arc<Door>);
+pub(crate) struct Nacos {
+    door: Arc<Door>,
+    /// Everything that is registered. Writes are on behalf of whoever sent the request.
+    pub(crate) registry: Registry,
+}
 
 /// The parts of a [`Nacos`], which derefs to them.
 #[derive(Debug)]
 pub(crate) struct Door {
-    /// Everything that is registered.
-    pub(crate) registry: Registry,
+    registry: Registry,
     /// Who sends datagrams, if anybody does.
     pub(crate) pusher: Option<Pusher>,
     switches: Kept,
@@ -25,11 +36,31 @@ pub(crate) struct Door {
 impl Nacos {
     /// A door to `registry`; who asks for it is pushed to by `pusher`.
     pub(crate) fn new(registry: Registry, pusher: Option<Pusher>) -> Self {
-        Self(Arc::new(Door {
-            registry,
-            pusher,
-            switches: Kept::default(),
-        }))
+        Self {
+            registry: registry.clone(),
+            door: Arc::new(Door {
+                registry,
+                pusher,
+                switches: Kept::default(),
+            }),
+        }
+    }
+}
+
+/// Whose connection it is is told by the listener, and by nothing in the request.
+impl FromRequestParts<Self> for Nacos {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, nacos: &Self) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let origin = Origin {
+            surface: Surface::NacosHttp,
+            peer: peer.map(|ConnectInfo(peer)| *peer),
+        };
+        Ok(Self {
+            door: Arc::clone(&nacos.door),
+            registry: nacos.registry.on_behalf_of(origin),
+        })
     }
 }
 
@@ -50,6 +81,6 @@ impl Deref for Nacos {
     type Target = Door;
 
     fn deref(&self) -> &Door {
-        &self.0
+        &self.door
     }
 }

@@ -4,7 +4,7 @@
 //! address that was asked; whoever sends another one misleads nobody but himself.
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{StatusCode, header, uri::Authority};
 use axum::response::Response;
 use axum::routing::get;
@@ -29,16 +29,16 @@ pub(crate) fn routes() -> Router<Nacos> {
     routes.route("/nacos/v3/console/core/cluster/nodes", get(nodes))
 }
 
-async fn nodes_v1(State(nacos): State<Nacos>, request: Request) -> Response {
+async fn nodes_v1(nacos: Nacos, request: Request) -> Response {
     let data = [member(&nacos, &request)];
     reply::json_of(StatusCode::OK, &RestResultJson::ok(data))
 }
 
-async fn nodes(State(nacos): State<Nacos>, request: Request) -> Response {
+async fn nodes(nacos: Nacos, request: Request) -> Response {
     result::success([member(&nacos, &request)])
 }
 
-async fn node_self(State(nacos): State<Nacos>, request: Request) -> Response {
+async fn node_self(nacos: Nacos, request: Request) -> Response {
     result::success(member(&nacos, &request))
 }
 

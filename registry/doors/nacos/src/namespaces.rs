@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
@@ -46,7 +46,7 @@ fn all(nacos: &Nacos) -> Vec<NamespaceJson> {
 }
 
 /// `GET`. Nacos v1: one with `show=all`, whether there is one with `checkNamespaceIdExist=true`, or else all.
-async fn get_v1(State(nacos): State<Nacos>, request: Request) -> Response {
+async fn get_v1(nacos: Nacos, request: Request) -> Response {
     let params = Params::find(request.uri().query(), b"");
     let answer = || -> Result<Response, Error> {
         if params.get(Param::Show)?.as_deref() == Some("all") {
@@ -63,7 +63,7 @@ async fn get_v1(State(nacos): State<Nacos>, request: Request) -> Response {
     answer().unwrap_or_else(|error| reply::text(error.status(), error.to_string()))
 }
 
-async fn create_v1(State(nacos): State<Nacos>, request: Request) -> Response {
+async fn create_v1(nacos: Nacos, request: Request) -> Response {
     let create = async {
         let incoming = Incoming::read(request).await?;
         let params = incoming.params();
@@ -77,7 +77,7 @@ async fn create_v1(State(nacos): State<Nacos>, request: Request) -> Response {
 }
 
 /// `PUT`. Nacos v1: has other names for the same.
-async fn update_v1(State(nacos): State<Nacos>, request: Request) -> Response {
+async fn update_v1(nacos: Nacos, request: Request) -> Response {
     let update = async {
         let incoming = Incoming::read(request).await?;
         let params = incoming.params();
@@ -91,7 +91,7 @@ async fn update_v1(State(nacos): State<Nacos>, request: Request) -> Response {
     done_v1(update.await)
 }
 
-async fn remove_v1(State(nacos): State<Nacos>, request: Request) -> Response {
+async fn remove_v1(nacos: Nacos, request: Request) -> Response {
     let remove = async {
         let incoming = Incoming::read(request).await?;
         namespaces::remove(&nacos, &incoming.params().require(Param::Namespace)?).await
@@ -116,7 +116,7 @@ fn declaration(params: &Params<'_>, id: Param, name: Param) -> Result<Declaratio
     })
 }
 
-async fn list(State(nacos): State<Nacos>, uri: Uri) -> Response {
+async fn list(nacos: Nacos, uri: Uri) -> Response {
     let shown = namespaces::all(&nacos).into_iter().map(|shown| json(shown, &uri));
     result::success(shown.collect::<Vec<_>>())
 }
@@ -130,14 +130,14 @@ fn json(shown: Shown, uri: &Uri) -> NamespaceJson {
     }
 }
 
-async fn one(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn one(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let shown = namespaces::one(&nacos, params.get(Param::Namespace)?.as_deref())?;
     Ok(result::success(json(shown, request.uri())))
 }
 
 /// `POST`. Nacos: the consoles of v3 call the id otherwise; either name is taken.
-async fn create(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn create(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     let params = incoming.typed();
     let id = match params.get(Param::CustomNamespaceId)? {
@@ -148,7 +148,7 @@ async fn create(State(nacos): State<Nacos>, request: Request) -> Result<Response
     Ok(result::success(true))
 }
 
-async fn update(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn update(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     let params = incoming.typed();
     namespaces::update(
@@ -159,21 +159,21 @@ async fn update(State(nacos): State<Nacos>, request: Request) -> Result<Response
     Ok(result::success(true))
 }
 
-async fn remove(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn remove(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     namespaces::remove(&nacos, &incoming.typed().require(Param::Namespace)?).await?;
     Ok(result::success(true))
 }
 
 /// `GET …/check`. Nacos 3.x: how many there are.
-async fn check(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn check(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let id = params.require(Param::Namespace)?;
     Ok(result::success(u32::from(namespaces::is_declared(&nacos, &id))))
 }
 
 /// `GET …/exist`. Nacos 3.x: no id is one that will be made, and so does not exist.
-async fn exist(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn exist(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let id = match params.get(Param::CustomNamespaceId)? {
         Some(id) => Some(id),

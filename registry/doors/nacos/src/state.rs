@@ -1,7 +1,6 @@
 //! What probes, consoles and clients poll to see whether the server is there.
 
 use axum::Router;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
@@ -47,7 +46,7 @@ async fn liveness_v1() -> Response {
     reply::text(StatusCode::OK, "OK".to_owned())
 }
 
-async fn readiness_v1(State(nacos): State<Nacos>) -> Response {
+async fn readiness_v1(nacos: Nacos) -> Response {
     readiness_text(nacos.registry.complete())
 }
 
@@ -64,7 +63,7 @@ async fn liveness() -> Response {
     result::ok()
 }
 
-async fn readiness(State(nacos): State<Nacos>) -> Response {
+async fn readiness(nacos: Nacos) -> Response {
     readiness_result(nacos.registry.complete())
 }
 

@@ -1,6 +1,5 @@
 //! Requests for which there is no handler.
 
-use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use beatrix_core::model::Wall;
@@ -10,7 +9,7 @@ use crate::reply;
 use crate::wire::FilterErrorJson;
 
 /// No such path. Nacos: 501 under `/nacos/v1/ns`, 404 elsewhere; clients rely on both.
-pub(crate) async fn unmatched(State(nacos): State<Nacos>, method: Method, uri: Uri) -> Response {
+pub(crate) async fn unmatched(nacos: Nacos, method: Method, uri: Uri) -> Response {
     let status = if is_v1(&uri) {
         StatusCode::NOT_IMPLEMENTED
     } else {
@@ -20,7 +19,7 @@ pub(crate) async fn unmatched(State(nacos): State<Nacos>, method: Method, uri: U
 }
 
 /// The path is there, but not with this method. Nacos: as if v1 had no such path.
-pub(crate) async fn wrong_method(State(nacos): State<Nacos>, method: Method, uri: Uri) -> Response {
+pub(crate) async fn wrong_method(nacos: Nacos, method: Method, uri: Uri) -> Response {
     let status = if is_v1(&uri) {
         StatusCode::NOT_IMPLEMENTED
     } else {

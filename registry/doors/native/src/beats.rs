@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use beatrix_core::catalog::Refusal;
 use beatrix_core::model::{Declared, DeclaredStatus, Lease};
@@ -16,7 +15,7 @@ use beatrix_wire::problem::kind;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
-use crate::extract::{RawBody, invalid_body};
+use crate::extract::{Asked, RawBody, invalid_body};
 use crate::limits::{IN_FLIGHT_PER_REQUEST_MAX, LEASES_PER_REQUEST_MAX, STATUSES_PER_REQUEST_MAX};
 use crate::problem::{Failure, Result};
 
@@ -109,7 +108,7 @@ impl<'de> Deserialize<'de> for LeaseText {
     )
 )]
 pub(crate) async fn beat(
-    State(registry): State<Registry>,
+    Asked(registry): Asked,
     RawBody(body): RawBody,
 ) -> Result<axum::Json<wire::BeatResponse>> {
     let (mut response, statuses) = renew(&registry, &body)?;

@@ -1,19 +1,47 @@
 //! Taking requests apart: every failure is a problem that names the field and the rule.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use beatrix_core::model::{Endpoint, Invalid, ServiceKey, ServiceRef};
+use beatrix_core::model::{Endpoint, Invalid, Origin, ServiceKey, ServiceRef, Surface};
+use beatrix_engine::Registry;
 use beatrix_wire::problem::kind;
 use serde::de::DeserializeOwned;
 
 use crate::limits::BODY_BYTES_MAX;
 use crate::problem::{Failure, Result};
+
+/// The registry, for writes on behalf of whoever sent the request. Whose connection it is is told by the listener, and
+/// by nothing in the request.
+#[derive(Debug)]
+pub(crate) struct Asked(pub(crate) Registry);
+
+impl FromRequestParts<Registry> for Asked {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        registry: &Registry,
+    ) -> std::result::Result<Self, Infallible> {
+        Ok(Self(registry.on_behalf_of(origin(parts, Surface::Native))))
+    }
+}
+
+/// Who sent the request, and by which way.
+pub(crate) fn origin(parts: &Parts, surface: Surface) -> Origin {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    Origin {
+        surface,
+        peer: peer.map(|ConnectInfo(peer)| *peer),
+    }
+}
 
 /// `/namespaces/{ns}/groups/{group}/services/{service}`.
 #[derive(Debug)]

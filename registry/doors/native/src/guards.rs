@@ -127,6 +127,7 @@ pub(crate) fn guard_event(entry: &GuardEntry) -> wire::MembershipEvent {
         port: 0,
         kind: wire::ChangeKind::Guard,
         reason: reason.into(),
+        by: None,
         guard: Some(wire::GuardEvent {
             number: entry.number,
             what,

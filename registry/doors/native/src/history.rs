@@ -79,7 +79,7 @@ fn interleaved(page: &EventsPage) -> Vec<wire::MembershipEvent> {
     events
 }
 
-fn event(change: &Change) -> wire::MembershipEvent {
+pub(crate) fn event(change: &Change) -> wire::MembershipEvent {
     let kind = match change.kind {
         ChangeKind::Registered => wire::ChangeKind::Registered,
         ChangeKind::Updated => wire::ChangeKind::Updated,
@@ -97,6 +97,10 @@ fn event(change: &Change) -> wire::MembershipEvent {
         port: change.endpoint.port(),
         kind,
         reason: change.reason.as_str().into(),
+        by: Some(wire::ChangedBy {
+            surface: change.by.surface.as_str().into(),
+            peer: change.by.peer.map(|peer| peer.to_string()),
+        }),
         guard: None,
     }
 }

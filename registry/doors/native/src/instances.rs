@@ -13,7 +13,7 @@ use beatrix_core::model::{
 use beatrix_engine::{Registry, Written};
 use beatrix_wire as wire;
 
-use crate::extract::{InstancePath, Json, Params};
+use crate::extract::{Asked, InstancePath, Json, Params};
 use crate::problem::Result;
 use crate::{probes, render};
 
@@ -38,7 +38,7 @@ use crate::{probes, render};
     )
 )]
 pub(crate) async fn register(
-    State(registry): State<Registry>,
+    Asked(registry): Asked,
     InstancePath { service, endpoint }: InstancePath,
     Json(request): Json<wire::RegisterRequest>,
 ) -> Result<(StatusCode, axum::Json<wire::RegisterResponse>)> {
@@ -137,7 +137,7 @@ fn registration(
     )
 )]
 pub(crate) async fn deregister(
-    State(registry): State<Registry>,
+    Asked(registry): Asked,
     InstancePath { service, endpoint }: InstancePath,
     RawQuery(query): RawQuery,
 ) -> Result<axum::Json<wire::WriteResponse>> {

@@ -2,14 +2,15 @@
 //!
 //! An adapter: it parses into the domain's types, calls the [`Registry`], and renders what comes back. In the order
 //! in which a request meets them: [`limits`] and `extract` (bodies, parameters, paths), a file for each resource
-//! (`instances`, `probes`, `drains`, `operator`, `beats`, `services`, `declaration`, `watch`, `history`, `guards`), `render`
-//! (JSON of views and events), `problem` (errors).
+//! (`instances`, `probes`, `drains`, `operator`, `beats`, `services`, `declaration`, `watch`, `reports`, `explain`, `history`,
+//! `guards`), `render` (JSON of views and events), `problem` (errors).
 //!
 //! The wire types are those of `beatrix-wire`; what is rendered by hand is tested to read back as them.
 
 mod beats;
 mod declaration;
 mod drains;
+mod explain;
 mod extract;
 mod guards;
 mod history;
@@ -20,6 +21,7 @@ mod operator;
 mod probes;
 mod problem;
 mod render;
+mod reports;
 mod services;
 mod watch;
 

@@ -28,6 +28,14 @@
 //! | `guard_events_max` | 1,024 turns of guards | older ones are no longer in the history |
 //! | `flaps_tracked_max` | 100,000 instances (configurable) | those that flipped longest ago are forgotten; beyond that, flips are not counted |
 //! | `operator_layers_per_service_max` | 10,000 | 429 `limit-exceeded` |
+//! | `reports_per_request_max` | 100 | 400 `limit-exceeded` |
+//! | `reports_per_second_of_consumer_max` | 1, and 5 at once | 429 `limit-exceeded` with `Retry-After` |
+//! | `reports_per_second_of_address_max` | 50, and 200 at once | 429 `limit-exceeded` with `Retry-After` |
+//! | `report_paces_max` | 100,000 consumers, as many addresses | who reported least may begin anew |
+//! | `reported_instances_max` | 10,000 (configurable) | what was said longest ago is forgotten |
+//! | `reporters_max` | 100,000 (configurable), once for each instance | what was said longest ago is forgotten |
+//! | `reporters_per_instance_max` | 1,024 | further ones are not kept; so many are always enough |
+//! | error of a report, id of a consumer | 256, 128 bytes | 400 `invalid-value` |
 //! | name of a subscriber | 128 bytes | 400 `invalid-value` |
 //! | reason of a status | 256 bytes | 400 `invalid-value` |
 //! | `connections_max` | 200,000 (configurable) | new connections wait until one ends |
@@ -40,10 +48,10 @@
 use std::collections::BTreeMap;
 
 use beatrix_core::catalog::LAYERS_PER_SERVICE_MAX;
-use beatrix_core::liveness::FORCE_MAX;
+use beatrix_core::liveness::{FORCE_MAX, REPORTERS_PER_INSTANCE_MAX};
 use beatrix_core::model::{METADATA_BYTES_MAX, METADATA_ENTRIES_MAX};
 use beatrix_engine::EngineConfig;
-use beatrix_engine::registry::{GUARD_EVENTS_MAX, Status};
+use beatrix_engine::registry::{GUARD_EVENTS_MAX, PACED_MAX, Status};
 use beatrix_wire::LimitUse;
 
 /// How many bytes a request body may have.
@@ -54,6 +62,12 @@ pub const LEASES_PER_REQUEST_MAX: usize = 50_000;
 pub const STATUSES_PER_REQUEST_MAX: usize = 1_000;
 /// Of how many instances one batch of beats may say how many requests they have in flight.
 pub const IN_FLIGHT_PER_REQUEST_MAX: usize = 1_000;
+/// How many reports one request may carry.
+pub const REPORTS_PER_REQUEST_MAX: usize = 100;
+/// How long the error of a report may be, in bytes.
+pub const REPORT_ERROR_BYTES_MAX: usize = 256;
+/// How far back a report may reach, in milliseconds.
+pub const REPORT_WINDOW_MS_MAX: u64 = 60_000;
 /// How many services a page may hold.
 pub const PAGE_SIZE_MAX: usize = 1_000;
 /// How many changes a page may hold.
@@ -118,6 +132,37 @@ pub fn in_use(config: &EngineConfig, status: &Status) -> BTreeMap<String, LimitU
         (
             "operator_layers_per_service_max",
             number(LAYERS_PER_SERVICE_MAX),
+            None,
+        ),
+        ("reports_per_request_max", number(REPORTS_PER_REQUEST_MAX), None),
+        (
+            "reports_per_second_of_consumer_max",
+            config.report_pace.per_consumer.into(),
+            None,
+        ),
+        (
+            "reports_per_second_of_address_max",
+            config.report_pace.per_address.into(),
+            None,
+        ),
+        (
+            "report_paces_max",
+            PACED_MAX,
+            Some(usize::try_from(status.reports.paced).unwrap_or(usize::MAX)),
+        ),
+        (
+            "reported_instances_max",
+            number(config.catalog.reports.instances_max),
+            Some(status.reports.instances),
+        ),
+        (
+            "reporters_max",
+            number(config.catalog.reports.reports_max),
+            Some(status.reports.reports),
+        ),
+        (
+            "reporters_per_instance_max",
+            number(REPORTERS_PER_INSTANCE_MAX),
             None,
         ),
         ("page_size_max", number(PAGE_SIZE_MAX), None),

@@ -6,7 +6,10 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{beats, declaration, drains, guards, history, instances, operator, probes, services, watch};
+use crate::{
+    beats, declaration, drains, explain, guards, history, instances, operator, probes, reports, services,
+    watch,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -37,6 +40,9 @@ pub(crate) fn router() -> OpenApiRouter<Registry> {
         .routes(routes!(operator::layers))
         .routes(routes!(drains::drain, drains::progress, drains::cancel))
         .routes(routes!(probes::get, probes::order))
+        .routes(routes!(explain::explain))
+        .routes(routes!(reports::report))
+        .routes(routes!(reports::end))
         .routes(routes!(beats::beat))
         .routes(routes!(services::namespaces))
         .routes(routes!(services::list))

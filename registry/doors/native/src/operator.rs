@@ -3,11 +3,11 @@
 use axum::extract::State;
 use axum::response::Response;
 use beatrix_core::catalog::{LayerInfo, Refusal};
-use beatrix_core::model::{OperatorPatch, Weight};
+use beatrix_core::model::{OperatorLayer, OperatorPatch, Weight};
 use beatrix_engine::Registry;
 use beatrix_wire as wire;
 
-use crate::extract::{InstancePath, Json, ServicePath};
+use crate::extract::{Asked, InstancePath, Json, ServicePath};
 use crate::instances::{shown, written_json};
 use crate::problem::Result;
 
@@ -35,20 +35,24 @@ pub(crate) async fn layers(
 }
 
 fn listed(info: &LayerInfo) -> wire::ListedLayer {
-    let metadata = info.layer.metadata.iter();
     wire::ListedLayer {
         address: info.endpoint.address().to_string(),
         port: info.endpoint.port(),
         present: info.present,
-        layer: wire::OperatorLayer {
-            enabled: info.layer.enabled,
-            weight: info.layer.weight.map(Weight::get),
-            metadata: metadata
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect(),
-            draining: info.layer.draining,
-            sticky: info.layer.sticky,
-        },
+        layer: layer(&info.layer),
+    }
+}
+
+pub(crate) fn layer(layer: &OperatorLayer) -> wire::OperatorLayer {
+    let metadata = layer.metadata.iter();
+    wire::OperatorLayer {
+        enabled: layer.enabled,
+        weight: layer.weight.map(Weight::get),
+        metadata: metadata
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
+        draining: layer.draining,
+        sticky: layer.sticky,
     }
 }
 
@@ -66,7 +70,7 @@ fn listed(info: &LayerInfo) -> wire::ListedLayer {
     )
 )]
 pub(crate) async fn operate(
-    State(registry): State<Registry>,
+    Asked(registry): Asked,
     InstancePath { service, endpoint }: InstancePath,
     Json(patch): Json<wire::OperatorPatch>,
 ) -> Result<Response> {
@@ -93,7 +97,7 @@ pub(crate) async fn operate(
     )
 )]
 pub(crate) async fn clear_operator(
-    State(registry): State<Registry>,
+    Asked(registry): Asked,
     InstancePath { service, endpoint }: InstancePath,
 ) -> Result<axum::Json<wire::WriteResponse>> {
     let written = registry.clear_operator(service, endpoint).await?;

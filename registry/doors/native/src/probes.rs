@@ -202,7 +202,7 @@ fn asked(spec: &ProbeSpec) -> wire::AskedProbe {
     }
 }
 
-fn result(last: &LastProbe) -> wire::ProbeResult {
+pub(crate) fn result(last: &LastProbe) -> wire::ProbeResult {
     wire::ProbeResult {
         good: last.result.finding == Finding::Good,
         outcome: last.result.word.into(),

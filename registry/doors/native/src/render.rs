@@ -101,8 +101,11 @@ impl Serialize for InstanceJson<'_> {
         {
             json.serialize_field("reason_text", text)?;
         }
+        // In doubt, for whichever cause.
+        if state.suspect() || state.marks.has(Marks::REPORTED) {
+            json.serialize_field("suspect", &true)?;
+        }
         for (mark, name) in [
-            (Marks::SUSPECT, "suspect"),
             (Marks::UNCONFIRMED, "unconfirmed"),
             (Marks::FLAPPING, "flapping"),
             (Marks::REPORTED, "reported"),

@@ -295,6 +295,13 @@ impl Hub {
         subscribers.iter().map(|subscriber| subscriber.info()).collect()
     }
 
+    /// How many watch a service.
+    #[must_use]
+    pub fn watching(&self, key: &ServiceKey) -> usize {
+        let topics = self.topics.pin();
+        topics.get(&key.borrowed()).map_or(0, |topic| topic.watching())
+    }
+
     /// How many are subscribed.
     #[must_use]
     pub fn subscribers(&self) -> usize {

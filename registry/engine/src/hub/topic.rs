@@ -237,6 +237,10 @@ impl Topic {
         state.behind.push((from, update));
     }
 
+    pub(super) fn watching(&self) -> usize {
+        self.state.lock().subscribers.len()
+    }
+
     pub(super) fn subscribers(&self) -> Vec<Arc<Subscriber>> {
         self.state
             .lock()

@@ -1,6 +1,6 @@
 //! Putting a registry together from what comes in from outside.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use beatrix_core::catalog::Catalog;
@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::drain::Drains;
 use super::owner::{Owner, QUEUE, hand_out};
+use super::reports::Paces;
 use super::{Inner, Registry, checkpointer};
 use crate::clock::{Clock, SystemClock};
 use crate::config::EngineConfig;
@@ -114,6 +115,8 @@ impl RegistryBuilder {
             };
             tasks.spawn(driver.run());
         }
+        let recheck = Arc::new(OnceLock::new());
+        let paces = Paces::new(&config.report_pace);
         let owner = Owner {
             catalog: Arc::clone(&catalog),
             journal,
@@ -128,6 +131,7 @@ impl RegistryBuilder {
             stop: stop.clone(),
             stalled: Duration::ZERO,
             noticed: Arc::clone(&noticed),
+            recheck: Arc::clone(&recheck),
             unscheduled: Vec::new(),
             unscheduled_since: None,
             merge_max: config.push_merge_max,
@@ -179,6 +183,8 @@ impl RegistryBuilder {
             sooner,
             owner: sender,
             drains,
+            paces,
+            recheck,
             stop,
             stopped,
             tasks,

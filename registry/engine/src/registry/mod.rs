@@ -13,9 +13,10 @@ mod noticed;
 mod owner;
 mod probes;
 mod read;
+mod reports;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use beatrix_core::catalog::{Catalog, Published, Settings};
 use beatrix_core::liveness::{Beats, LivenessClock};
@@ -29,6 +30,7 @@ use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::hub::Hub;
 use crate::random::Random;
+use crate::recheck::Recheck;
 
 pub use beat::BeatReport;
 pub use builder::RegistryBuilder;
@@ -36,11 +38,13 @@ pub use drain::{DrainEnd, Drained, InFlight};
 pub use guards::GuardScope;
 pub use noticed::{GUARD_EVENTS_MAX, GuardCounts, GuardEntry, Stalls};
 pub use read::{EventsPage, EventsQuery, GuardState, Status};
+pub use reports::{ConsumerReport, PACED_MAX, ReportError, ReportUse};
 pub use write::{Registered, WriteError, Written};
 
 use drain::Drains;
 use noticed::Noticed;
 use owner::Request;
+use reports::Paces;
 
 /// The registry. A clone is the same registry.
 #[derive(Debug, Clone)]
@@ -70,6 +74,9 @@ struct Inner {
     sooner: Arc<Notify>,
     owner: mpsc::Sender<Request>,
     drains: Arc<Drains>,
+    paces: Paces,
+    /// Who looks at instances that consumers cannot reach; shared with the owner.
+    recheck: Arc<OnceLock<Arc<dyn Recheck>>>,
     stop: CancellationToken,
     stopped: CancellationToken,
     tasks: TaskTracker,

@@ -13,6 +13,7 @@ use parking_lot::MutexGuard;
 use super::Registry;
 use super::guards::GuardScope;
 use super::noticed::{GuardCounts, GuardEntry, Stalls};
+use super::reports::ReportUse;
 
 /// Which changes to read.
 #[derive(Debug, Clone, Default)]
@@ -68,6 +69,8 @@ pub struct Status {
     pub flapping: usize,
     /// Of how many instances a score of their flips is kept.
     pub flaps_tracked: usize,
+    /// What consumers say about instances that they cannot reach.
+    pub reports: ReportUse,
     /// How many changes are held.
     pub changes_held: usize,
     /// How many probes are in flight.
@@ -237,6 +240,7 @@ impl Registry {
             stalls: noticed.stalls(),
             flapping: catalog.flapping(),
             flaps_tracked: catalog.flaps_tracked(),
+            reports: self.report_use(catalog.reports()),
             changes_held: catalog.log().len(),
             probes_in_flight: catalog.probes_in_flight(),
             guard: GuardState {

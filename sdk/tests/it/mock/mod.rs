@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::Response;
-use beatrix_sdk::wire::{BeatRequest, Health, Hello, Instance, RegisterRequest, ServiceView};
+use beatrix_sdk::wire::{BeatRequest, Health, Hello, Instance, RegisterRequest, ReportRequest, ServiceView};
 use beatrix_sdk::{Client, ClientBuilder};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     Deregister,
     Beat,
     Ack,
+    Report,
     Read,
     Watch,
 }
@@ -60,6 +61,7 @@ pub(crate) struct Registry {
     pub(crate) instances: Mutex<BTreeMap<String, String>>,
     pub(crate) services: Mutex<HashMap<String, ServiceView>>,
     pub(crate) acks: Mutex<Vec<String>>,
+    pub(crate) reports: Mutex<Vec<ReportRequest>>,
     pub(crate) reads: Mutex<Vec<Option<String>>>,
     pub(crate) beat_interval_ms: Mutex<u64>,
     pub(crate) cluster_id: Mutex<String>,
@@ -86,6 +88,7 @@ impl Mock {
             instances: Mutex::default(),
             services: Mutex::default(),
             acks: Mutex::default(),
+            reports: Mutex::default(),
             reads: Mutex::default(),
             beat_interval_ms: Mutex::new(50),
             cluster_id: Mutex::new("one".into()),

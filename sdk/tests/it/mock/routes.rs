@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use beatrix_sdk::wire::{
     Ack, BeatRequest, BeatResponse, DrainRequest, DrainResponse, InFlight, Problem, RegisterRequest,
-    RegisterResponse, StatusReport, WriteResponse, problem,
+    RegisterResponse, ReportRequest, ReportResponse, StatusReport, WriteResponse, problem,
 };
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -29,6 +29,7 @@ pub(super) fn router(registry: Arc<Registry>) -> Router {
         .route(&format!("{service}/instances/{{instance}}/drain"), post(drain))
         .route(service, get(read))
         .route("/api/v1/beats", post(beat))
+        .route("/api/v1/reports", post(report))
         .route("/api/v1/watch", get(watch))
         .route("/api/v1/watch/{subscriber}/acks", post(ack))
         .with_state(registry)
@@ -81,6 +82,22 @@ async fn register(State(registry): State<Arc<Registry>>, uri: Uri, body: Bytes) 
             epoch: "e".into(),
             revision: 1,
             changed: true,
+        },
+    )
+}
+
+async fn report(State(registry): State<Arc<Registry>>, body: Bytes) -> Response {
+    if let Err(refusal) = registry.enter(Kind::Report).await {
+        return refusal;
+    }
+    let request: ReportRequest = serde_json::from_slice(&body).unwrap();
+    let accepted = request.reports.len() as u64;
+    registry.reports.lock().push(request);
+    json(
+        StatusCode::OK,
+        &ReportResponse {
+            accepted,
+            unknown: Vec::new(),
         },
     )
 }

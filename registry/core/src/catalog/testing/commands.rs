@@ -1,11 +1,12 @@
 //! Shorter words for what tests ask of a catalog.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{World, address, beat, endpoint, key};
-use crate::catalog::{Command, ProbeDone, Refusal};
-use crate::liveness::{Finding, ProbeResult};
+use crate::catalog::{Command, Explained, FailureReport, Gone, ProbeDone, Refusal, ReportOutcome, There};
+use crate::liveness::{Consumer, Finding, ProbeResult};
 use crate::model::{
     Declared, Endpoint, Existence, Health, Lease, OperatorPatch, Reason, Registration, ServicePatch, Wall,
 };
@@ -185,5 +186,66 @@ pub(crate) fn result(finding: Finding) -> ProbeResult {
         word: "test",
         text: "as the test says".into(),
         took: Duration::from_millis(1),
+    }
+}
+
+impl World {
+    /// Somebody on host `host` says that it cannot reach an instance; then what is due by it is done.
+    pub(crate) fn report(&mut self, service: &str, address: &str, host: u8) -> ReportOutcome {
+        let by = Consumer {
+            id: "consumer".into(),
+            address: IpAddr::V4(Ipv4Addr::new(192, 168, 0, host)),
+        };
+        let (key, endpoint) = (key(service), endpoint(address));
+        let report = FailureReport {
+            service: key.borrowed(),
+            endpoint: &endpoint,
+            failures: 1,
+            within: Duration::ZERO,
+            error: "connect: refused",
+            consumers: 0,
+        };
+        let outcome = self.catalog.report(&by, report, self.now);
+        if self.catalog.next_deadline().is_some_and(|next| next <= self.now) {
+            self.turn();
+        }
+        outcome
+    }
+
+    /// As many say so as are needed.
+    pub(crate) fn report_enough(&mut self, service: &str, address: &str) {
+        for host in 1..=3 {
+            self.report(service, address, host);
+        }
+    }
+
+    pub(crate) fn end_reports(&mut self, service: &str, address: &str) -> Result<usize, Refusal> {
+        self.run(Command::EndReports {
+            service: key(service),
+            endpoint: endpoint(address),
+        })
+    }
+
+    /// Why an instance that is there is as it is.
+    pub(crate) fn explain(&self, service: &str, address: &str) -> There {
+        match self.explained(service, address) {
+            Some(Explained::There(there)) => *there,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What is remembered of one that is gone.
+    pub(crate) fn explain_gone(&self, service: &str, address: &str) -> Gone {
+        match self.explained(service, address) {
+            Some(Explained::Gone(gone)) => *gone,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn explained(&self, service: &str, address: &str) -> Option<Explained> {
+        let explanation = self
+            .catalog
+            .explain(key(service).borrowed(), &endpoint(address), self.now);
+        explanation.map(|explanation| explanation.explained)
     }
 }

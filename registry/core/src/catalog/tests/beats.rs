@@ -6,7 +6,7 @@ use crate::catalog::slots::Phase;
 use crate::catalog::testing::{World, beat, beat_with, endpoint, key, registration};
 use crate::catalog::{Command, Decision};
 use crate::liveness::Beat;
-use crate::model::{Endpoint, Liveness, Marks, Reason};
+use crate::model::{Endpoint, Health, Liveness, Marks, Reason};
 
 #[test]
 fn after_its_removal_a_lease_is_unknown_also_when_its_slot_lives_on() {
@@ -252,4 +252,17 @@ fn an_expired_slot_is_not_decided_twice() {
         world.catalog.decide(Command::Returned { slot: 0 }, 0, world.now),
         Ok(Decision::Nothing)
     );
+}
+
+#[test]
+fn a_registration_that_says_nothing_new_is_no_beat() {
+    let mut world = World::without_guard();
+    let unproven = |world: &mut World| world.try_register("s", "10.0.0.1:80", beat(), Health::Unhealthy);
+    unproven(&mut world).unwrap();
+    world.advance_to_ms(1);
+    unproven(&mut world).unwrap();
+    // The wheel has looked at it by now, and it has never beaten.
+    world.advance_to_ms(15_000);
+    assert_eq!(world.health("s", "10.0.0.1:80"), "unhealthy");
+    assert_eq!(world.history.len(), 1, "{:?}", world.history);
 }

@@ -236,7 +236,7 @@ fn the_end_of_very_many_services_takes_many_turns() {
 #[expect(clippy::disallowed_methods, reason = "it measures")]
 fn a_million_instances_are_restored_within_about_a_second() {
     use crate::catalog::{Catalog, InstancePiece, Piece, ServicePiece};
-    use crate::model::{Endpoint, Epoch, Health, Mono, State, Wall};
+    use crate::model::{Begun, Endpoint, Epoch, Health, Mono, Share, State, Wall};
 
     let (services, each) = (1_000_u32, 1_000_u32);
     let mut pieces = vec![Piece::Begin { as_of: Revision(1) }];
@@ -262,6 +262,8 @@ fn a_million_instances_are_restored_within_about_a_second() {
                     reason: Reason::Registered,
                     revision: Revision(1),
                     since: Wall(0),
+                    share: Share::FULL,
+                    begun: Begun::NEVER,
                 },
             }
         });

@@ -1,6 +1,5 @@
 //! `PUT /nacos/v1/ns/instance/beat`.
 
-use axum::extract::State;
 use axum::response::Response;
 
 use crate::beating::{self, Names};
@@ -9,9 +8,6 @@ use crate::door::Nacos;
 use super::admitted::Admitted;
 use super::error::TextError;
 
-pub(super) async fn beat(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn beat(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     Ok(beating::beat(&nacos, Names::Any, request).await?)
 }

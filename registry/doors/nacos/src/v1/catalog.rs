@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use beatrix_core::catalog::View;
@@ -23,10 +22,7 @@ use super::admitted::Admitted;
 use super::error::TextError;
 
 /// `GET …/service`.
-pub(super) async fn service(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn service(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
     let known = services::known(&nacos, Service::of(&params)?.key()?)?;
     let grouped = grouped_name(known.view.key.borrowed());
@@ -36,10 +32,7 @@ pub(super) async fn service(
 
 /// `…/instances`, with any method: a page of the instances of a cluster, also of those that callers may not use, with the
 /// health that was measured.
-pub(super) async fn instances(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn instances(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     let params = incoming.params();
     params.require(Param::Service)?;
@@ -61,10 +54,7 @@ pub(super) async fn instances(
 }
 
 /// `GET …/services`: a page of services, or with `withInstances` of services and their hosts.
-pub(super) async fn services(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn services(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
     let page = Page { number: 1, size: 500 };
     let page = Page::lenient(&params, Some(page))?;

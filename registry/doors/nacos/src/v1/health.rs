@@ -1,6 +1,5 @@
 //! `/nacos/v1/ns/health`: health that is set by hand.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -15,7 +14,7 @@ use super::admitted::Admitted;
 use super::error::TextError;
 
 /// `…/server`, with any method: free text for people.
-pub(super) async fn server(State(nacos): State<Nacos>, _: Admitted) -> Response {
+pub(super) async fn server(nacos: Nacos, _: Admitted) -> Response {
     let status = nacos.registry.status();
     let msg = format!(
         "{} services, {} instances, {} of them healthy",
@@ -25,10 +24,7 @@ pub(super) async fn server(State(nacos): State<Nacos>, _: Admitted) -> Response 
 }
 
 /// `PUT` and `PUT …/instance`.
-pub(super) async fn set(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn set(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     services::set_health(&nacos, &incoming.params()).await?;
     Ok(reply::ok())

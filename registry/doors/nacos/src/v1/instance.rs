@@ -1,6 +1,5 @@
 //! `/nacos/v1/ns/instance`: register, deregister, look at one, and the operator's writes.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -15,20 +14,14 @@ use crate::wire::{InstanceJson, StatusesJson, UpdatedJson};
 use super::admitted::Admitted;
 use super::error::TextError;
 
-pub(super) async fn register(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn register(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     let instance = Instance::of(&nacos, &incoming.params())?;
     instances::register(&nacos, instance).await?;
     Ok(reply::ok())
 }
 
-pub(super) async fn deregister(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn deregister(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     let instance = Instance::of(&nacos, &incoming.params())?;
     instances::deregister(&nacos, instance.service, instance.endpoint, instance.ephemeral).await?;
@@ -36,10 +29,7 @@ pub(super) async fn deregister(
 }
 
 /// `GET`. Nacos: the health is the measured one, and disabled instances are shown.
-pub(super) async fn get(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn get(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
     let found = instances::find(&nacos, Named::of(&params)?)?;
     let grouped = grouped_name(found.view.key.borrowed());
@@ -50,20 +40,14 @@ pub(super) async fn get(
     Ok(reply::json_of(StatusCode::OK, &json))
 }
 
-pub(super) async fn update(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn update(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     let instance = Instance::of(&nacos, &incoming.params())?;
     instances::update(&nacos, instance).await?;
     Ok(reply::ok())
 }
 
-pub(super) async fn patch(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn patch(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     let params = incoming.params();
     let named = Named::of(&params)?;
@@ -72,17 +56,14 @@ pub(super) async fn patch(
 }
 
 /// `PUT …/metadata/batch`.
-pub(super) async fn put_metadata(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn put_metadata(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     batch(&nacos, &incoming.params(), Batch::Put).await
 }
 
 /// `DELETE …/metadata/batch`.
 pub(super) async fn delete_metadata(
-    State(nacos): State<Nacos>,
+    nacos: Nacos,
     Admitted(request): Admitted,
 ) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
@@ -96,10 +77,7 @@ async fn batch(nacos: &Nacos, params: &Params<'_>, batch: Batch) -> Result<Respo
 }
 
 /// `…/statuses`, with any method.
-pub(super) async fn statuses(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn statuses(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     let key = incoming.params().require(Param::Key)?;
     let ips = instances::statuses(&nacos, Service::of_key(&key)?.borrowed());

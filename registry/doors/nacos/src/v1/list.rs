@@ -1,6 +1,5 @@
 //! `GET /nacos/v1/ns/instance/list`: the instances that callers may use. Who names a port is pushed to.
 
-use axum::extract::State;
 use axum::response::Response;
 
 use crate::door::Nacos;
@@ -14,10 +13,7 @@ use crate::udp::Wish;
 use super::admitted::Admitted;
 use super::error::TextError;
 
-pub(super) async fn list(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn list(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
     let service = Service::of(&params)?;
     let clusters = params.get(Param::Clusters)?.unwrap_or_default();

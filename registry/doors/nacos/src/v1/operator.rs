@@ -1,6 +1,5 @@
 //! `/nacos/v1/ns/operator`, or `ops`: the server as a whole.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -17,27 +16,21 @@ use super::admitted::Admitted;
 use super::error::TextError;
 
 /// `GET …/metrics`. The C++ client looks for the text `status":"UP`, so it is compact and comes first.
-pub(super) async fn metrics(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn metrics(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
     let metrics = server::metrics(&nacos, &params, true)?;
     Ok(reply::json_of(StatusCode::OK, &metrics))
 }
 
 /// `GET …/switches`.
-pub(super) async fn switches(State(nacos): State<Nacos>, _: Admitted) -> Response {
+pub(super) async fn switches(nacos: Nacos, _: Admitted) -> Response {
     let switches = nacos.switches();
     let json = SwitchesJson::new(&switches, nacos.registry.config().timings);
     reply::json_of(StatusCode::OK, &json)
 }
 
 /// `PUT …/switches`.
-pub(super) async fn set_switch(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn set_switch(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     server::set_switch(&nacos, &incoming.params()).await?;
     Ok(reply::ok())
@@ -45,10 +38,7 @@ pub(super) async fn set_switch(
 
 /// `…/push/state`, with any method: how many datagrams were pushed and acknowledged since the count was `reset`. Nacos
 /// also counts what it pushes to clients of other protocols.
-pub(super) async fn push_state(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn push_state(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     let reset = incoming.params().is_true(Param::Reset, false)?;
     let pushed = nacos.pusher.as_ref().map(|pusher| pusher.pushed(reset));
@@ -66,7 +56,7 @@ pub(super) async fn responsible(Admitted(request): Admitted) -> Response {
 }
 
 /// `GET …/servers`. Nacos ≤ 2.1; the C++ client asks for it.
-pub(super) async fn servers(State(nacos): State<Nacos>, Admitted(request): Admitted) -> Response {
+pub(super) async fn servers(nacos: Nacos, Admitted(request): Admitted) -> Response {
     let member = members::member(&nacos, &request);
     let servers = [ServerJson::new(member, nacos.registry.wall().0)];
     reply::json_of(StatusCode::OK, &ServersJson { servers })

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use beatrix_core::catalog::DirectoryQuery;
@@ -23,20 +22,14 @@ use super::admitted::Admitted;
 use super::error::TextError;
 
 /// `POST`. Nacos v1: the service is for persistent instances, and refuses all others from then on.
-pub(super) async fn create(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn create(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     services::create(&nacos, Declaration::of(&incoming.params())?, false).await?;
     Ok(reply::ok())
 }
 
 /// `PUT`. Nacos v1: the threshold must be said, unlike all else.
-pub(super) async fn update(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn update(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     let params = incoming.params();
     params.require(Param::Service)?;
@@ -46,30 +39,21 @@ pub(super) async fn update(
 }
 
 /// `DELETE`.
-pub(super) async fn remove(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn remove(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     services::remove(&nacos, Service::of(&incoming.params())?.key()?).await?;
     Ok(reply::ok())
 }
 
 /// `GET`. Nacos 2.x: 400 where there is none.
-pub(super) async fn get(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn get(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
     let known = services::asked_for(&nacos, Service::of(&params)?.key()?)?;
     Ok(reply::json_of(StatusCode::OK, &ServiceV1Json::from(&known)))
 }
 
 /// `GET …/list`: a page of the services of one group, ordered by name.
-pub(super) async fn list(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn list(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
     let page = Page::lenient(&params, None)?;
     let (names, count) = catalog::of_group(&nacos, &params, page).await?;
@@ -82,10 +66,7 @@ pub(super) async fn list(
 
 /// `…/names`, with any method: grouped names by namespace, of one or of all. Nacos calls the member `META-INF/services`
 /// from 2.2.1 to 3.1, by mistake; here it is called what it was before.
-pub(super) async fn names(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn names(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     let params = incoming.params();
     let (namespace, part) = (params.get(Param::Namespace)?, params.get(Param::Expression)?);
@@ -122,10 +103,7 @@ pub(super) async fn names(
 }
 
 /// `GET …/subscribers`. Nacos: group and name are looked for as parts, and whatever is wrong gives an empty list.
-pub(super) async fn subscribers(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn subscribers(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let params = Params::find(request.uri().query(), b"");
     // Nacos v1: a page has so many if nobody says.
     let page = Page {
@@ -155,10 +133,7 @@ pub(super) async fn selector_types() -> Response {
 }
 
 /// `PUT /nacos/v1/ns/cluster`.
-pub(super) async fn update_cluster(
-    State(nacos): State<Nacos>,
-    Admitted(request): Admitted,
-) -> Result<Response, TextError> {
+pub(super) async fn update_cluster(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     services::update_cluster(&nacos, &incoming.params()).await?;
     Ok(reply::ok())

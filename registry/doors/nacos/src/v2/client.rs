@@ -1,6 +1,6 @@
 //! `/nacos/v2/ns/client`: who registered what, and who watches it.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 
 use crate::door::Nacos;
@@ -11,12 +11,12 @@ use crate::service::Service;
 use crate::wire::{ClientV2Json, PublishedV2Json, PublisherV2Json, WatchedV2Json, WatcherOfServiceV2Json};
 
 /// `GET …/list`: all ids.
-pub(crate) async fn list(State(nacos): State<Nacos>) -> Response {
+pub(crate) async fn list(nacos: Nacos) -> Response {
     result::success(clients::all(&nacos).await)
 }
 
 /// `GET`.
-pub(super) async fn get(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(super) async fn get(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let client = clients::find(&nacos, &params.require(Param::ClientId)?).await?;
     Ok(result::success(ClientV2Json::new(
@@ -26,7 +26,7 @@ pub(super) async fn get(State(nacos): State<Nacos>, request: Request) -> Result<
 }
 
 /// `GET …/publish/list`.
-pub(super) async fn published(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(super) async fn published(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let client = clients::find(&nacos, &params.require(Param::ClientId)?).await?;
     let published = client.published.iter().map(|(service, cluster)| PublishedV2Json {
@@ -44,7 +44,7 @@ pub(super) async fn published(State(nacos): State<Nacos>, request: Request) -> R
 }
 
 /// `GET …/subscribe/list`.
-pub(super) async fn watched(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(super) async fn watched(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let client = clients::find(&nacos, &params.require(Param::ClientId)?).await?;
     let watched: Vec<WatchedV2Json<'_>> = client.watched.iter().map(Into::into).collect();
@@ -52,10 +52,7 @@ pub(super) async fn watched(State(nacos): State<Nacos>, request: Request) -> Res
 }
 
 /// `GET …/service/publisher/list`. Nacos v2: finds nothing unless both address and port are given.
-pub(super) async fn publishers(
-    State(nacos): State<Nacos>,
-    request: Request,
-) -> Result<Response, ResultError> {
+pub(super) async fn publishers(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let service = Service::of(&params)?.key()?;
     let ephemeral = params.flag(Param::Ephemeral)?.unwrap_or(true);
@@ -80,7 +77,7 @@ pub(super) async fn publishers(
 }
 
 /// `GET …/service/subscriber/list`. Nacos v2: without address or port those of any.
-pub(super) async fn watchers(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(super) async fn watchers(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     params.flag(Param::Ephemeral)?;
     let found = subscribers::of_service(&nacos, &params)?;

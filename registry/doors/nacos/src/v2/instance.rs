@@ -1,6 +1,6 @@
 //! `/nacos/v2/ns/instance`.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -17,24 +17,21 @@ use crate::service::{Service, grouped_name};
 use crate::udp::Wish;
 use crate::wire::{InstanceJson, StatusesJson, UpdatedJson};
 
-pub(crate) async fn register(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(crate) async fn register(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     let instance = Instance::of(&nacos, &incoming.typed())?;
     instances::register(&nacos, instance).await?;
     Ok(result::ok())
 }
 
-pub(super) async fn deregister(
-    State(nacos): State<Nacos>,
-    request: Request,
-) -> Result<Response, ResultError> {
+pub(super) async fn deregister(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     let instance = Instance::of(&nacos, &incoming.typed())?;
     instances::deregister(&nacos, instance.service, instance.endpoint, instance.ephemeral).await?;
     Ok(result::ok())
 }
 
-pub(crate) async fn update(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(crate) async fn update(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     let instance = Instance::of(&nacos, &incoming.typed())?;
     instances::update(&nacos, instance).await?;
@@ -42,7 +39,7 @@ pub(crate) async fn update(State(nacos): State<Nacos>, request: Request) -> Resu
 }
 
 /// `PATCH`. Nacos v2: the name must be grouped, weight, enabled and metadata must be there, and the answer is not framed.
-pub(super) async fn patch(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(super) async fn patch(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     let params = incoming.typed();
     if !Service::of(&params)?.is_grouped() {
@@ -56,7 +53,7 @@ pub(super) async fn patch(State(nacos): State<Nacos>, request: Request) -> Resul
     Ok(reply::ok())
 }
 
-pub(super) async fn get(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(super) async fn get(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let found = instances::find(&nacos, Named::of(&params)?)?;
     let grouped = grouped_name(found.view.key.borrowed());
@@ -67,7 +64,7 @@ pub(super) async fn get(State(nacos): State<Nacos>, request: Request) -> Result<
 }
 
 /// `GET …/list`. Nacos v2: `clusters`, `clientIP` and `udpPort` of v1 are called `clusterName`, `ip` and `port` here.
-pub(super) async fn list(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(super) async fn list(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let service = Service::of(&params)?;
     let clusters = params.get(Param::ClusterName)?.unwrap_or_default();
@@ -86,24 +83,18 @@ pub(super) async fn list(State(nacos): State<Nacos>, request: Request) -> Result
 }
 
 /// `PUT …/beat`. Nacos v2: answered as in v1, without a frame; the name of the service must be grouped.
-pub(super) async fn beat(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(super) async fn beat(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     Ok(beating::beat(&nacos, Names::Grouped, request).await?)
 }
 
 /// `PUT …/metadata/batch`.
-pub(crate) async fn put_metadata(
-    State(nacos): State<Nacos>,
-    request: Request,
-) -> Result<Response, ResultError> {
+pub(crate) async fn put_metadata(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     batch(&nacos, &incoming.typed(), Batch::Put).await
 }
 
 /// `DELETE …/metadata/batch`.
-pub(crate) async fn delete_metadata(
-    State(nacos): State<Nacos>,
-    request: Request,
-) -> Result<Response, ResultError> {
+pub(crate) async fn delete_metadata(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     batch(&nacos, &incoming.typed(), Batch::Delete).await
 }
@@ -115,10 +106,7 @@ async fn batch(nacos: &Nacos, params: &Params<'_>, batch: Batch) -> Result<Respo
 }
 
 /// `…/statuses/{key}`, with any method; not framed.
-pub(super) async fn statuses(
-    State(nacos): State<Nacos>,
-    Path(key): Path<String>,
-) -> Result<Response, ResultError> {
+pub(super) async fn statuses(nacos: Nacos, Path(key): Path<String>) -> Result<Response, ResultError> {
     let ips = instances::statuses(&nacos, Service::of_key(&key)?.borrowed());
     Ok(reply::json_of(StatusCode::OK, &StatusesJson { ips }))
 }

@@ -1,6 +1,6 @@
 //! `/nacos/v2/ns/service`, `catalog`, `health`, `operator`. v3 has many of them under paths of its own.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 
@@ -17,7 +17,7 @@ use crate::switches::SwitchesJson;
 use crate::wire::{ServiceDetailJson, ServiceListJson};
 
 /// `POST`. Nacos v2: for persistent instances, if it does not say otherwise.
-pub(crate) async fn create(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(crate) async fn create(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     let params = incoming.typed();
     let ephemeral = params.flag(Param::Ephemeral)?.unwrap_or_default();
@@ -26,28 +26,28 @@ pub(crate) async fn create(State(nacos): State<Nacos>, request: Request) -> Resu
 }
 
 /// `PUT`.
-pub(crate) async fn update(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(crate) async fn update(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     services::update(&nacos, Declaration::of(&incoming.typed())?).await?;
     Ok(result::ok())
 }
 
 /// `DELETE`.
-pub(crate) async fn remove(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(crate) async fn remove(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     services::remove(&nacos, Service::of(&incoming.typed())?.key()?).await?;
     Ok(result::ok())
 }
 
 /// `GET`.
-pub(super) async fn get(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(super) async fn get(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let known = services::asked_for(&nacos, Service::of(&params)?.key()?)?;
     Ok(result::success(ServiceDetailJson::v2(&known)))
 }
 
 /// `GET …/list`: a page of bare names. Nacos v2: one that is too large counts as one of 500, also for its number.
-pub(super) async fn list(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(super) async fn list(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let page = Page { number: 1, size: 20 };
     let page = Page::lenient(&params, Some(page))?.capped(V2_PAGE_SIZE_MAX);
@@ -59,7 +59,7 @@ pub(super) async fn list(State(nacos): State<Nacos>, request: Request) -> Result
 }
 
 /// `GET /nacos/v2/ns/catalog/instances`: a page of all instances. Nacos v2: beyond the end the list is not there at all.
-pub(super) async fn instances(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(super) async fn instances(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let service = Service::of(&params)?.key()?;
     let page = Page::strict(&params, None)?;
@@ -83,32 +83,26 @@ pub(super) async fn instances(State(nacos): State<Nacos>, request: Request) -> R
 }
 
 /// `PUT /nacos/v2/ns/health[/instance]`.
-pub(crate) async fn set_health(
-    State(nacos): State<Nacos>,
-    request: Request,
-) -> Result<Response, ResultError> {
+pub(crate) async fn set_health(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     services::set_health(&nacos, &incoming.typed()).await?;
     Ok(result::ok())
 }
 
 /// `GET …/operator/metrics`. Nacos v2: without what this server is responsible for.
-pub(crate) async fn metrics(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+pub(crate) async fn metrics(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     Ok(result::success(server::metrics(&nacos, &params, false)?))
 }
 
 /// `GET …/operator/switches`.
-pub(crate) async fn switches(State(nacos): State<Nacos>) -> Response {
+pub(crate) async fn switches(nacos: Nacos) -> Response {
     let switches = nacos.switches();
     result::success(SwitchesJson::new(&switches, nacos.registry.config().timings))
 }
 
 /// `PUT …/operator/switches`. Nacos v2: a bad value is the server's fault; here it is the client's.
-pub(crate) async fn set_switch(
-    State(nacos): State<Nacos>,
-    request: Request,
-) -> Result<Response, ResultError> {
+pub(crate) async fn set_switch(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     server::set_switch(&nacos, &incoming.typed()).await?;
     Ok(result::ok())

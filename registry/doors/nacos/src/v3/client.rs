@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -27,7 +27,7 @@ pub(super) fn routes() -> Router<Nacos> {
 }
 
 /// `POST`: registers, or with `heartBeat=true` beats.
-async fn register(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn register(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     let params = incoming.typed();
     if params.is_true(Param::HeartBeat, false)? {
@@ -50,10 +50,7 @@ fn beat(nacos: &Nacos, params: &Params<'_>) -> Result<Response, ResultError> {
 }
 
 /// `DELETE`. Nacos 3.x: only the names are looked at.
-pub(super) async fn deregister(
-    State(nacos): State<Nacos>,
-    request: Request,
-) -> Result<Response, ResultError> {
+pub(super) async fn deregister(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     let params = incoming.typed();
     let Named {
@@ -65,7 +62,7 @@ pub(super) async fn deregister(
 
 /// `GET …/list`: the hosts alone, as an array. Nacos 3.x: those of the cluster `DEFAULT` if none is named, and
 /// `healthyOnly` does nothing.
-async fn list(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn list(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let service = Service::of(&params)?;
     params.is_true(Param::HealthyOnly, false)?;

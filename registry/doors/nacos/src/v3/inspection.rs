@@ -1,7 +1,7 @@
 //! `/nacos/v3/admin/ns/client`: who registered what, and who watches it.
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::get;
 
@@ -30,7 +30,7 @@ pub(super) fn routes() -> Router<Nacos> {
 }
 
 /// `GET`.
-async fn one(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn one(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let client = clients::find(&nacos, &params.require(Param::ClientId)?).await?;
     Ok(result::success(ClientV3Json::new(
@@ -39,7 +39,7 @@ async fn one(State(nacos): State<Nacos>, request: Request) -> Result<Response, R
     )))
 }
 
-async fn published(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn published(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let client = clients::find(&nacos, &params.require(Param::ClientId)?).await?;
     let published = client
@@ -60,7 +60,7 @@ async fn published(State(nacos): State<Nacos>, request: Request) -> Result<Respo
     Ok(result::success(published.collect::<Vec<_>>()))
 }
 
-async fn watched(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn watched(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let client = clients::find(&nacos, &params.require(Param::ClientId)?).await?;
     let watched = client.watched.iter().map(|watching| ClientServiceV3Json {
@@ -74,7 +74,7 @@ async fn watched(State(nacos): State<Nacos>, request: Request) -> Result<Respons
 }
 
 /// `GET …/service/publisher/list`. Nacos 3.x: without address or port those of any.
-async fn publishers(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn publishers(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let service = Service::of(&params)?.key()?;
     let (ip, port) = (params.get(Param::Ip)?, params.port(Param::Port)?);
@@ -96,7 +96,7 @@ async fn publishers(State(nacos): State<Nacos>, request: Request) -> Result<Resp
     Ok(result::success(json.collect::<Vec<_>>()))
 }
 
-async fn watchers(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn watchers(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let found = subscribers::of_service(&nacos, &params)?;
     let json: Vec<WatcherV3Json<'_>> = found.iter().map(Into::into).collect();

@@ -1,7 +1,7 @@
 //! `/nacos/v3/admin/ns/instance`.
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::{get, put};
 
@@ -32,7 +32,7 @@ pub(super) fn routes() -> Router<Nacos> {
 
 /// `PUT …/partial`. Nacos 3.x: the form fills in what is not there, so that without a weight it is 1, and without
 /// `enabled` it is true.
-async fn partial(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn partial(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     let params = incoming.typed();
     let metadata = patch_of(&params)?.metadata;
@@ -53,7 +53,7 @@ async fn partial(State(nacos): State<Nacos>, request: Request) -> Result<Respons
 }
 
 /// `GET`: one instance, as lists show it.
-async fn one(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn one(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let found = instances::find(&nacos, Named::of(&params)?)?;
     let hosts = Hosts::new(&found.view.key, nacos.registry.config().timings);
@@ -62,7 +62,7 @@ async fn one(State(nacos): State<Nacos>, request: Request) -> Result<Response, R
 }
 
 /// `GET …/list`: all instances of one cluster, also those that callers may not use, with the health that was measured.
-async fn list(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn list(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let (view, cluster) = instances::of_cluster(&nacos, &params)?;
     let wanted = Filter {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::{get, put};
 use beatrix_core::model::Member;
@@ -46,14 +46,14 @@ pub(super) fn routes() -> Router<Nacos> {
 }
 
 /// `GET`.
-async fn one(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn one(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let known = services::asked_for(&nacos, Service::of(&params)?.key()?)?;
     Ok(result::success(ServiceDetailJson::v3(&known, |_| None)))
 }
 
 /// `GET …/list`: a page of services, or with `withInstances` of services in detail with their hosts.
-async fn list(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn list(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let page = Page::strict(&params, Some(PAGE))?;
     let empty = !params.is_true(Param::IgnoreEmptyService, false)?;
@@ -90,7 +90,7 @@ fn hosts<'a>(nacos: &Nacos, known: &'a Known) -> BTreeMap<&'a str, Box<RawValue>
 }
 
 /// `GET …/subscribers`. Nacos 3.x: of exactly this service.
-async fn subscribers(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn subscribers(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let params = Params::find(request.uri().query(), b"").typed();
     let page = Page::strict(&params, Some(PAGE))?;
     let service = Service::of(&params)?.key()?;
@@ -109,7 +109,7 @@ async fn checkers() -> Response {
     result::success(CheckersJson::default())
 }
 
-async fn update_cluster(State(nacos): State<Nacos>, request: Request) -> Result<Response, ResultError> {
+async fn update_cluster(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
     let incoming = Incoming::read(request).await?;
     services::update_cluster(&nacos, &incoming.typed()).await?;
     Ok(result::ok())

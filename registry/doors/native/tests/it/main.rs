@@ -8,11 +8,13 @@
 mod bad_input;
 mod door;
 mod drains;
+mod explain;
 mod guard;
 mod instances;
 mod kept;
-mod restart;
 mod probes;
+mod reports;
+mod restart;
 mod services;
 mod slow_start;
 mod time;

@@ -93,6 +93,8 @@ impl Group {
                 }
                 Ok(None)
             }
+            // What is due is looked at after each turn anyhow.
+            Request::Look => Ok(None),
             Request::EndGuard { .. } | Request::ForceGuard { .. } if !self.decided.is_empty() => Err(request),
             Request::EndGuard { service, by, reply } => {
                 let ended = catalog.end_guard(service.as_ref(), now);

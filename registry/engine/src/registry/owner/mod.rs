@@ -12,7 +12,7 @@ mod commit;
 mod group;
 mod take;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use beatrix_core::catalog::{Catalog, Command, GuardBy, GuardEvent, GuardTurn, Keep, Proposed, Standing};
@@ -33,6 +33,7 @@ use crate::clock::Clock;
 use crate::hub::{Hub, Topic};
 use crate::journal::Journal;
 use crate::probing::OwnerBell;
+use crate::recheck::Recheck;
 
 /// How many proposals may wait. When it is full, proposers wait.
 pub(super) const QUEUE: usize = 16 * 1024;
@@ -58,6 +59,8 @@ pub(super) enum Request {
     },
     /// To look at a silent instance that has beaten.
     Returned(u32),
+    /// To look at what is due: something is that was not before.
+    Look,
     /// To end the guard by hand.
     EndGuard {
         service: Option<ServiceKey>,
@@ -92,6 +95,8 @@ pub(super) struct Owner<J> {
     pub(super) stop: CancellationToken,
     /// All stalls that were told of.
     pub(super) stalled: Duration,
+    /// Who looks at instances that consumers cannot reach.
+    pub(super) recheck: Arc<OnceLock<Arc<dyn Recheck>>>,
     /// Where it leaves what people may want to know.
     pub(super) noticed: Arc<Mutex<Noticed>>,
     /// Topics that changes were noted in and that are not scheduled yet, and since when.
@@ -182,7 +187,7 @@ impl<J: Journal> Owner<J> {
     /// Decides, commits and applies what is due. Returns when to look again.
     async fn expire(&mut self) -> Instant {
         let live = self.live();
-        let (mutations, turns, revision) = {
+        let (mutations, turns, orders, revision) = {
             let mut catalog = self.catalog.lock();
             let due = catalog.next_deadline().is_some_and(|deadline| deadline <= live);
             let (mutations, turns) = if due {
@@ -190,10 +195,14 @@ impl<J: Journal> Owner<J> {
             } else {
                 Default::default()
             };
-            (mutations, turns, catalog.version().revision)
+            let orders = if due { catalog.take_rechecks() } else { Vec::new() };
+            (mutations, turns, orders, catalog.version().revision)
         };
         for turn in turns {
             self.notice(turn, Origin::REGISTRY, revision);
+        }
+        if let Some(recheck) = self.recheck.get() {
+            orders.into_iter().for_each(|order| recheck.order(order));
         }
         if !mutations.is_empty() {
             let count = mutations.len();
