@@ -8,6 +8,7 @@ mod config;
 mod drain;
 mod expiry;
 mod load;
+mod probed;
 mod probes;
 mod push;
 mod slow_subscriber;

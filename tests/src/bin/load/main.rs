@@ -6,6 +6,7 @@
 //! - `udp`: one subscriber over UDP, and changes.
 //! - `hold`: many instances, and what they cost while nothing happens.
 //! - `silence`: many instances that fall silent together, and how exactly that is found out.
+//! - `probes`: many instances that the registry probes, and whether it keeps its schedule.
 //! - `bare`: the other side of a comparison: bare axum handlers that answer the same bytes.
 //!
 //! All but `bare` take any address of the loopback interface, so that a peer runs under the same load.
@@ -19,6 +20,7 @@ mod fleet;
 mod flips;
 mod hold;
 mod list;
+mod probes;
 mod pump;
 mod register;
 mod report;
@@ -59,6 +61,8 @@ enum Command {
     Hold(hold::Hold),
     /// Many instances that fall silent together. The registry's guard has to be off.
     Silence(silence::Silence),
+    /// Many instances that the registry probes.
+    Probes(probes::Probes),
     /// Bare axum handlers that answer the same bytes.
     Bare(bare::Bare),
 }
@@ -86,6 +90,7 @@ fn main() -> anyhow::Result<()> {
             Command::Udp(command) => command.run().await,
             Command::Hold(command) => command.run().await,
             Command::Silence(command) => command.run().await,
+            Command::Probes(command) => command.run().await,
             Command::Bare(command) => command.run().await,
         }
     })
