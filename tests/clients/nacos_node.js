@@ -16,6 +16,8 @@ const { values: flags } = parseArgs({
     metadata: { type: 'string', default: '{}' },
     'beat-interval-ms': { type: 'string' },
     watch: { type: 'boolean', default: false },
+    // No beats: the registry asks.
+    persistent: { type: 'boolean', default: false },
   },
 });
 const { service } = flags;
@@ -38,6 +40,9 @@ async function main() {
   const client = new NacosNamingClient({ logger, serverList: flags.server, namespace: 'public' });
   await client.ready();
   const instance = { ip: flags.ip, port: Number(flags.port), metadata: JSON.parse(flags.metadata) };
+  if (flags.persistent) {
+    instance.ephemeral = false;
+  }
   await client.registerInstance(service, instance);
   console.log('registered');
   process.once('SIGTERM', async () => {

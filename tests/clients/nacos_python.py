@@ -38,6 +38,7 @@ def main():
     parser.add_argument("--metadata", type=json.loads, default={})
     parser.add_argument("--beat-interval-ms", type=int, required=True)
     parser.add_argument("--watch", action="store_true")
+    parser.add_argument("--persistent", action="store_true", help="no beats: the registry asks")
     args = parser.parse_args()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -50,7 +51,8 @@ def main():
             args.ip,
             args.port,
             metadata=args.metadata,
-            heartbeat_interval=args.beat_interval_ms / 1000,
+            ephemeral=not args.persistent,
+            heartbeat_interval=None if args.persistent else args.beat_interval_ms / 1000,
         )
         if not registered:
             raise SystemExit("the registry did not say ok")
@@ -66,7 +68,7 @@ def main():
             if args.watch:
                 look(client, args.service, last)
         client.stop_subscribe()
-        if client.remove_naming_instance(args.service, args.ip, args.port):
+        if client.remove_naming_instance(args.service, args.ip, args.port, ephemeral=not args.persistent):
             say("deregistered")
     # The client's timer thread may be about to start the next one, and would keep the process for ever.
     os._exit(0)

@@ -94,6 +94,32 @@ async fn many_who_fall_silent_together_are_all_found_out() -> anyhow::Result<()>
     Ok(())
 }
 
+#[tokio::test]
+async fn some_hundred_that_are_probed_are_all_asked_in_time_and_found_healthy() -> anyhow::Result<()> {
+    let registry = Registry::start().await?;
+    let report = run(&format!(
+        "probes --addr {} --pid {} --instances 400 --interval-ms 1000 --seconds 5",
+        registry.addr(),
+        registry.process.pid()
+    ))
+    .await?;
+    assert_eq!(
+        (
+            value(&report, "healthy"),
+            value(&report, "failed"),
+            value(&report, "missed")
+        ),
+        (400, 0, 0),
+        "{report}"
+    );
+    // Once a second each, give or take a tenth, and what was in flight at both ends.
+    let probes = value(&report, "probes");
+    assert!((1_700..=2_400).contains(&probes), "{report}");
+    let seen = value(&report, "connections_seen");
+    assert!(seen.abs_diff(probes) <= 100, "{report}");
+    Ok(())
+}
+
 /// What a beat or a list has to be is looked at while the load runs: a wrong answer is not a fast one.
 #[tokio::test]
 async fn an_answer_that_is_not_a_list_ends_the_load() -> anyhow::Result<()> {

@@ -10,6 +10,7 @@ mod drain;
 mod expiry;
 mod guard;
 mod load;
+mod probed;
 mod probes;
 mod push;
 mod slow_start;

@@ -7,6 +7,7 @@
 //! - `hold`: many instances, and what they cost while nothing happens.
 //! - `silence`: many instances that fall silent together, and how exactly that is found out.
 //! - `providers`: many providers that live in their own rhythm, for tests of what becomes of them.
+//! - `probes`: many instances that the registry probes, and whether it keeps its schedule.
 //! - `bare`: the other side of a comparison: bare axum handlers that answer the same bytes.
 //!
 //! All but `bare` take any address of the loopback interface, so that a peer runs under the same load; `providers` also
@@ -22,6 +23,7 @@ mod flips;
 mod hold;
 mod list;
 mod providers;
+mod probes;
 mod pump;
 mod register;
 mod report;
@@ -64,6 +66,8 @@ enum Command {
     Silence(silence::Silence),
     /// Many providers, each in its own rhythm, until SIGTERM.
     Providers(providers::Providers),
+    /// Many instances that the registry probes.
+    Probes(probes::Probes),
     /// Bare axum handlers that answer the same bytes.
     Bare(bare::Bare),
 }
@@ -92,6 +96,7 @@ fn main() -> anyhow::Result<()> {
             Command::Hold(command) => command.run().await,
             Command::Silence(command) => command.run().await,
             Command::Providers(command) => command.run().await,
+            Command::Probes(command) => command.run().await,
             Command::Bare(command) => command.run().await,
         }
     })
