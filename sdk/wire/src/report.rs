@@ -59,13 +59,11 @@ fn default_group() -> String {
     "DEFAULT_GROUP".into()
 }
 
-#[expect(clippy::ptr_arg, reason = "serde hands over what the field is")]
-fn is_public(namespace: &String) -> bool {
+fn is_public(namespace: &str) -> bool {
     namespace == "public"
 }
 
-#[expect(clippy::ptr_arg, reason = "serde hands over what the field is")]
-fn is_default_group(group: &String) -> bool {
+fn is_default_group(group: &str) -> bool {
     group == "DEFAULT_GROUP"
 }
 

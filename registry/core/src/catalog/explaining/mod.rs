@@ -138,7 +138,7 @@ impl Catalog {
         if state.suspect() {
             return Rule::Guarded {
                 by_service: guard.service.since.is_some(),
-                limit: timings.map(|timings| timings.unhealthy_after()),
+                limit: timings.map(crate::model::Timings::unhealthy_after),
                 last_beat: beats.map_or(now, |beats| beats.last),
             };
         }

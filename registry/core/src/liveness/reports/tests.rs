@@ -83,7 +83,8 @@ impl World {
 #[test]
 fn enough_different_consumers_mark_an_instance_at_once() {
     // Reporters as (id, host), how many are known to use the service, and whether they are believed.
-    let rows: [(&[(&str, u8)], usize, bool); 8] = [
+    type Row<'a> = (&'a [(&'a str, u8)], usize, bool);
+    let rows: [Row<'_>; 8] = [
         (&[("a", 1), ("b", 2), ("c", 3)], 0, true),
         (&[("a", 1), ("b", 2)], 0, false),
         // The same consumer again and again.
