@@ -21,7 +21,8 @@ pub mod watch;
 
 pub use beat::{BeatRequest, BeatResponse, DeclaredStatus, StatusReport};
 pub use history::{
-    ChangeKind, ChangedBy, EventsPage, GuardEnded, GuardStatus, LimitUse, MembershipEvent, RegistryStatus,
+    ChangeKind, ChangedBy, EventsPage, FieldDifference, GuardEnded, GuardStatus, InstanceDifference,
+    LimitUse, MembershipEvent, RegistryStatus, ServiceDifference,
 };
 pub use instance::{
     DrainRequest, DrainResponse, Health, Instance, ListedLayer, Liveness, OperatorLayer, OperatorLayers,

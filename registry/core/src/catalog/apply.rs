@@ -67,6 +67,7 @@ impl Catalog {
                 endpoint,
                 layer,
             } => self.operate(&service, &endpoint, layer.as_deref(), moment),
+            Mutation::Imported { service, part } => self.import(service, *part, moment),
             // None of these is a change of membership: nothing is pushed.
             Mutation::ServiceDeclared { service, settings } => {
                 self.declare_service(service, *settings, moment);
@@ -91,7 +92,7 @@ impl Catalog {
         }
     }
 
-    fn register(
+    pub(super) fn register(
         &mut self,
         key: ServiceKey,
         endpoint: Endpoint,

@@ -147,6 +147,9 @@ impl Catalog {
                 info,
                 must,
             } => return self.decide_declare_namespace(namespace, info, must),
+            Command::Import { service, part, lease } => {
+                return self.decide_import(service, *part, lease, reserved);
+            }
             Command::RemoveNamespace { namespace } => {
                 if self.namespace_info(&namespace).is_none() {
                     return Err(Refusal::NamespaceNotFound(namespace));
@@ -202,7 +205,9 @@ impl Catalog {
                     .slots
                     .get(member.slot)
                     .is_some_and(|slot| slot.phase == Phase::Live);
-                live && member.state.health == health
+                // One that is known from before only is confirmed by it.
+                let confirmed = !member.state.marks.has(Marks::UNCONFIRMED);
+                live && confirmed && member.state.health == health
             }
             // Unless somebody has set its health since, it is as it is registered.
             Liveness::Static => member.state.reason != Reason::Registered || member.state.health == health,
@@ -222,7 +227,7 @@ impl Catalog {
         }]))
     }
 
-    fn check_limits(&self, service: Option<&Service>, reserved: usize) -> Result<(), Refusal> {
+    pub(super) fn check_limits(&self, service: Option<&Service>, reserved: usize) -> Result<(), Refusal> {
         let limit = |limit: &'static str, used: usize, max: usize| {
             if used + reserved < max {
                 Ok(())

@@ -1,7 +1,7 @@
 //! What the catalog's owner keeps of each instance besides its record: where it is, and when to look at it.
 
 use crate::liveness::Streak;
-use crate::model::{Endpoint, Health, Liveness, Mono, Reason, State, Timings};
+use crate::model::{Endpoint, Health, Liveness, Marks, Mono, Reason, State, Timings};
 
 const BLOCK: usize = 4096;
 
@@ -18,10 +18,10 @@ pub(super) enum Phase {
 
 impl Phase {
     /// Whether a beat changes something: it ends a silence, and proves an instance healthy that was not registered as
-    /// such. What an instance says about itself a beat does not change.
+    /// such, or still there after it came from a backup. What an instance says about itself a beat does not change.
     pub(super) fn awaits_beat(self, state: &State, unwell: bool) -> bool {
         let unproven = state.health == Health::Unhealthy && state.reason != Reason::Declared;
-        self != Self::Live || unproven && !unwell
+        self != Self::Live || unproven && !unwell || state.marks.has(Marks::UNCONFIRMED)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! An adapter: it parses into the domain's types, calls the [`Registry`], and renders what comes back. In the order
 //! in which a request meets them: [`limits`] and `extract` (bodies, parameters, paths), a file for each resource
-//! (`instances`, `operator`, `beats`, `services`, `watch`, `history`), `render` (JSON of views and events), `problem` (errors).
+//! (`instances`, `operator`, `beats`, `services`, `watch`, `history`, `past`), `render` (JSON of views and events), `problem` (errors).
 //!
 //! The wire types are those of `beatrix-wire`; what is rendered by hand is tested to read back as them.
 
@@ -13,6 +13,7 @@ mod instances;
 pub mod limits;
 mod openapi;
 mod operator;
+mod past;
 mod problem;
 mod render;
 mod services;

@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{beats, history, instances, operator, services, watch};
+use crate::{beats, history, instances, operator, past, services, watch};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -43,6 +43,7 @@ pub(crate) fn router() -> OpenApiRouter<Registry> {
         .routes(routes!(watch::watch))
         .routes(routes!(watch::acknowledge))
         .routes(routes!(history::events))
+        .routes(routes!(past::difference))
         .routes(routes!(history::status))
         .routes(routes!(history::end_guard))
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::owner::{Owner, QUEUE, hand_out};
+use super::past::Reader;
 use super::{Inner, Registry};
 use crate::clock::{Clock, SystemClock};
 use crate::config::EngineConfig;
@@ -71,6 +72,7 @@ impl RegistryBuilder {
         let liveness = Arc::new(LivenessClock::new(now));
         let mut catalog = Catalog::new(config.catalog.clone(), now);
         let restored = restore(&mut journal, &mut catalog, now).await?;
+        let history = journal.history().map(Reader::new);
         let revision = catalog.version().revision;
         let (beats, published, settings) = (catalog.beats(), catalog.published(), catalog.settings());
         let catalog = Arc::new(Mutex::new(catalog));
@@ -130,6 +132,7 @@ impl RegistryBuilder {
             settings,
             catalog,
             hub,
+            history,
             owner: sender,
             stop,
             stopped,

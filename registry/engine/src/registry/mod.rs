@@ -7,7 +7,9 @@
 mod beat;
 mod builder;
 mod drain;
+mod events;
 mod owner;
+mod past;
 mod read;
 mod write;
 
@@ -29,7 +31,9 @@ use crate::random::Random;
 pub use beat::BeatReport;
 pub use builder::RegistryBuilder;
 pub use drain::Drained;
-pub use read::{EventsPage, EventsQuery, GuardState, Status};
+pub use events::{EventsPage, EventsQuery};
+pub use past::{Difference, HISTORY_READS_MAX, Past, PastError, When};
+pub use read::{GuardState, Status};
 pub use write::{Registered, WriteError, Written};
 
 use owner::Request;
@@ -56,6 +60,7 @@ struct Inner {
     /// Short: decide, apply, or make a view. Never over an await.
     catalog: Arc<Mutex<Catalog>>,
     hub: Arc<Hub>,
+    history: Option<past::Reader>,
     owner: mpsc::Sender<Request>,
     stop: CancellationToken,
     stopped: CancellationToken,
