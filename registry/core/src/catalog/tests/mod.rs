@@ -7,6 +7,7 @@ mod deltas;
 mod directory;
 mod guard;
 mod guard_end;
+mod importing;
 mod layers;
 mod lifecycle;
 mod limits;
