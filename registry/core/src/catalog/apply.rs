@@ -31,6 +31,9 @@ impl Catalog {
     pub fn apply(&mut self, committed: Committed, now: Mono) -> Option<Arc<Shared>> {
         debug_assert!(committed.revision > self.revision, "revisions strictly grow");
         self.revision = committed.revision;
+        if self.is_restored(&committed) {
+            return None;
+        }
         let moment = Moment {
             revision: committed.revision,
             at: committed.at,
@@ -87,6 +90,10 @@ impl Catalog {
             }
             Mutation::SettingChanged { name, value } => {
                 self.change_setting(name, value, moment.now);
+                None
+            }
+            Mutation::Warmed => {
+                self.warmed(moment.revision);
                 None
             }
         }
@@ -187,7 +194,9 @@ impl Catalog {
     ) -> Option<Arc<Shared>> {
         let index = self.index_of(key)?;
         let number = self.slot_number(index, endpoint)?;
-        self.forget_silence(number, reason == Reason::Expired);
+        // A connection that closes takes its instances along at once; one that died with the process before is missed.
+        let missed = reason == Reason::SessionClosed && self.is_unconfirmed(number);
+        self.forget_silence(number, reason == Reason::Expired || missed);
         self.leave_session(index, endpoint);
         let service = self.services[index as usize].as_mut()?;
         let member = service.roster.remove(endpoint)?;
@@ -219,6 +228,7 @@ impl Catalog {
         let service = self.services[index as usize].as_mut()?;
         let member = service.roster.get_mut(endpoint)?;
         let counted = CountedAs::from(&*member);
+        let confirmed = !marks.has(Marks::UNCONFIRMED);
         let state = &mut member.state;
         if state.health != health {
             state.since = moment.at;
@@ -232,6 +242,9 @@ impl Catalog {
         };
         let (number, now_counted) = (member.slot, CountedAs::from(&*member));
         self.recount(index, Some(counted), Some(now_counted));
+        if confirmed {
+            self.confirm(number);
+        }
 
         if self.slots.get(number).is_some_and(|slot| slot.timings.is_some()) {
             let suspect = marks.has(Marks::SUSPECT);
@@ -268,6 +281,7 @@ impl Catalog {
         state.revision = moment.revision;
         let (number, now_counted) = (member.slot, CountedAs::from(&*member));
         self.recount(index, Some(counted), Some(now_counted));
+        self.show_confirmed(index, endpoint);
         self.flag(number);
         Some(self.changed(
             index,

@@ -153,6 +153,8 @@ pub enum Subject<'a> {
     Namespace(&'a Namespace),
     /// A setting of the whole registry.
     Setting(&'a SettingName),
+    /// The registry as a whole.
+    Registry,
 }
 
 impl<'a> Subject<'a> {
@@ -161,7 +163,7 @@ impl<'a> Subject<'a> {
     pub fn instance(self) -> Option<(&'a ServiceKey, &'a Endpoint)> {
         match self {
             Self::Instance(service, endpoint) => Some((service, endpoint)),
-            Self::Service(_) | Self::Namespace(_) | Self::Setting(_) => None,
+            Self::Service(_) | Self::Namespace(_) | Self::Setting(_) | Self::Registry => None,
         }
     }
 
@@ -170,7 +172,7 @@ impl<'a> Subject<'a> {
     pub fn service(self) -> Option<&'a ServiceKey> {
         match self {
             Self::Instance(service, _) | Self::Service(service) => Some(service),
-            Self::Namespace(_) | Self::Setting(_) => None,
+            Self::Namespace(_) | Self::Setting(_) | Self::Registry => None,
         }
     }
 }
@@ -310,6 +312,8 @@ pub enum Mutation {
         /// The part as it is from now on; its revision is that of the mutation.
         part: Box<Part>,
     },
+    /// After a restart: the registry knows all instances again. All views are new from here on.
+    Warmed,
 }
 
 impl Mutation {
@@ -340,6 +344,7 @@ impl Mutation {
                 Subject::Namespace(namespace)
             }
             Self::SettingChanged { name, .. } => Subject::Setting(name),
+            Self::Warmed => Subject::Registry,
         }
     }
 }

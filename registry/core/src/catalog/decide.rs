@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::liveness::observe;
 use crate::model::{
-    Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, Marks, Member, Mono, Reason, Registration,
-    ServiceKey,
+    Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, LivenessKind, Marks, Member, Mono, Reason,
+    Registration, ServiceKey,
 };
 
 use super::Catalog;
@@ -97,11 +97,13 @@ impl Catalog {
                 if member.state.health == health {
                     return Ok(Decision::Nothing);
                 }
+                // Its client has not shown by that that it lives.
+                let unconfirmed = self.is_unconfirmed(member.slot);
                 Mutation::Measured {
                     service,
                     endpoint,
                     health,
-                    marks: Marks::NONE,
+                    marks: Marks::NONE.with(Marks::UNCONFIRMED, unconfirmed),
                     reason,
                 }
             }
@@ -205,15 +207,15 @@ impl Catalog {
                     .slots
                     .get(member.slot)
                     .is_some_and(|slot| slot.phase == Phase::Live);
-                // One that is known from before only is confirmed by it.
-                let confirmed = !member.state.marks.has(Marks::UNCONFIRMED);
-                live && confirmed && member.state.health == health
+                live && member.state.health == health
             }
             // Unless somebody has set its health since, it is as it is registered.
             Liveness::Static => member.state.reason != Reason::Registered || member.state.health == health,
             Liveness::Probe { .. } | Liveness::Session(_) => true,
         };
-        if stands && *known == *registration && member.record.declared.is_none() {
+        // One that is known from before a restart is confirmed by it, and shown so.
+        let confirms = known.liveness.kind() != LivenessKind::Probe && self.is_unconfirmed(member.slot);
+        if stands && !confirms && *known == *registration && member.record.declared.is_none() {
             self.beats.cell(member.slot).restart(now);
             return Ok(Decision::Nothing);
         }
@@ -288,36 +290,31 @@ impl Catalog {
         let Liveness::Probe { rise, fall } = member.record.registration.liveness else {
             return Ok(Decision::Nothing);
         };
-        let (number, health) = (member.slot, member.state.health);
-        let (unwell, said) = (member.record.unwell(), member.state.reason == Reason::Declared);
-        let flipped = self
-            .slots
-            .get_mut(number)
-            .and_then(|slot| observe(&mut slot.streak, health, good, rise, fall));
-        Ok(match flipped {
+        let (number, health, reason) = (member.slot, member.state.health, member.state.reason);
+        let (unwell, said) = (member.record.unwell(), reason == Reason::Declared);
+        let shown_unconfirmed = member.state.marks.has(Marks::UNCONFIRMED);
+        let flipped = self.slots.get_mut(number).and_then(|slot| {
+            slot.unconfirmed = false;
+            observe(&mut slot.streak, health, good, rise, fall)
+        });
+        let measured = match flipped {
             // Nor by answering well does it become healthy; but then only what it says itself keeps it unhealthy.
-            Some(Health::Healthy) if unwell && said => Decision::Nothing,
-            Some(Health::Healthy) if unwell => Decision::Commit(vec![Mutation::Measured {
+            Some(Health::Healthy) if unwell && said => None,
+            Some(Health::Healthy) if unwell => Some((Health::Unhealthy, Reason::Declared)),
+            Some(health) if good => Some((health, Reason::ProbePassed)),
+            Some(health) => Some((health, Reason::ProbeFailed)),
+            None => None,
+        };
+        // The first answer after a restart confirms it, whatever it is. While many are confirmed that is shown at the end.
+        let confirmed = (shown_unconfirmed && self.asks_first_beats()).then_some((health, reason));
+        Ok(match measured.or(confirmed) {
+            Some((health, reason)) => Decision::Commit(vec![Mutation::Measured {
                 service,
                 endpoint,
-                health: Health::Unhealthy,
+                health,
                 marks: Marks::NONE,
-                reason: Reason::Declared,
+                reason,
             }]),
-            Some(health) => {
-                let reason = if good {
-                    Reason::ProbePassed
-                } else {
-                    Reason::ProbeFailed
-                };
-                Decision::Commit(vec![Mutation::Measured {
-                    service,
-                    endpoint,
-                    health,
-                    marks: Marks::NONE,
-                    reason,
-                }])
-            }
             None => Decision::Nothing,
         })
     }
@@ -337,6 +334,7 @@ impl Catalog {
         // over and over, and its instances shall not be searched for each time.
         let slot = self.slots.get(number)?;
         let timings = slot.timings?;
+        let unconfirmed = slot.unconfirmed && self.asks_first_beats();
         let first = timings.unhealthy_after().min(timings.remove_after());
         let last_beat = self.beats.cell(number).last_beat();
         if last_beat <= slot.restarted || now >= last_beat.after(first) {
@@ -344,7 +342,7 @@ impl Catalog {
         }
         let (slot, service, member) = self.at_slot(number)?;
         let unwell = unwell.unwrap_or_else(|| member.record.unwell());
-        if !slot.phase.awaits_beat(&member.state, unwell) {
+        if !unconfirmed && !slot.phase.awaits_beat(&member.state, unwell) {
             return None;
         }
         let (health, reason) = if unwell {

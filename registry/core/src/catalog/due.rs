@@ -38,6 +38,7 @@ impl Catalog {
         }
         [
             self.wheel.next_deadline(),
+            self.next_warming(),
             kept(emptied, self.config.empty_service_kept),
             kept(layers, self.config.layer_kept),
         ]
@@ -77,6 +78,7 @@ impl Catalog {
                 mutations.extend(self.judged(number, now));
             }
         }
+        self.warm(now, &mut mutations);
         self.drop_layers(now, &mut mutations);
         self.drop_services(now, &mut mutations);
         (mutations, events)
@@ -158,7 +160,9 @@ impl Catalog {
                 service: service.key().clone(),
                 endpoint: slot.endpoint.clone(),
                 health: member.state.health,
-                marks: Marks::SUSPECT,
+                marks: self
+                    .marks_by_now(number, member.state.marks)
+                    .with(Marks::SUSPECT, true),
                 reason: Reason::Guarded,
             });
         }
@@ -171,17 +175,22 @@ impl Catalog {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
             health: Health::Unhealthy,
-            marks: Marks::NONE,
+            marks: self.marks_by_now(number, Marks::UNCONFIRMED),
             reason: Reason::Silent,
         })
     }
 
     fn expiry(&self, number: u32) -> Option<Mutation> {
         let (slot, service) = self.slot_and_service(number)?;
+        // One that lived by a connection, which died with the process before, and that did not come back.
+        let reason = match slot.unconfirmed && service.is_of_session(&slot.endpoint) {
+            true => Reason::SessionClosed,
+            false => Reason::Expired,
+        };
         Some(Mutation::Removed {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
-            reason: Reason::Expired,
+            reason,
         })
     }
 }

@@ -221,7 +221,9 @@ impl Catalog {
                 } else {
                     Health::Healthy
                 },
-                marks: Marks::SUSPECT,
+                marks: self
+                    .marks_by_now(member.slot, member.state.marks)
+                    .with(Marks::SUSPECT, true),
                 reason: Reason::Guarded,
             })
             .collect()

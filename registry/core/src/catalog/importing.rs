@@ -170,6 +170,12 @@ impl Catalog {
         }
         let (number, now_counted) = (member.slot, CountedAs::from(&*member));
         self.recount(index, Some(counted), Some(now_counted));
+        if state.marks.has(Marks::UNCONFIRMED)
+            && let Some(slot) = self.slots.get_mut(number)
+        {
+            slot.unconfirmed = true;
+            self.beats.set_unconfirmed(number);
+        }
         if self.slots.get(number).is_some_and(|slot| slot.timings.is_some()) {
             let suspect = state.suspect();
             let silent = state.reason == Reason::Silent || suspect;

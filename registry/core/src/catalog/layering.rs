@@ -158,6 +158,7 @@ impl Catalog {
         member.state.revision = moment.revision;
         let now_counted = CountedAs::from(&*member);
         self.recount(index, Some(counted), Some(now_counted));
+        self.show_confirmed(index, endpoint);
         Some(self.changed(
             index,
             endpoint.clone(),

@@ -16,6 +16,7 @@
 //! - a revision that was applied is never applied again.
 
 mod apply;
+mod capture;
 mod clusters;
 mod command;
 mod decide;
@@ -28,12 +29,14 @@ mod keep;
 mod layering;
 mod namespaces;
 mod piece;
+mod restoring;
 mod roster;
 mod service;
 mod settings;
 mod silence;
 mod slots;
 mod view;
+mod warming;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -44,12 +47,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::changes::{ChangeLog, Missed};
+use crate::changes::{ChangeLog, Gap, Missed};
 use crate::liveness::{Beats, Guard, GuardConfig, Wheel};
 use crate::model::{
-    Endpoint, Epoch, Lease, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Timings, Version,
+    Endpoint, Epoch, Lease, Liveness, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Timings,
+    Version,
 };
 
+pub use capture::{CaptureWalk, Captured};
 pub use command::{Command, Committed, Mutation, Proposed, Refusal, Subject};
 pub use decide::Decision;
 pub use directory::{DirectoryPage, DirectoryQuery, DirectoryWalk, Summary};
@@ -86,6 +91,9 @@ pub struct CatalogConfig {
     pub layer_kept: Duration,
     /// The mass-expiry guard.
     pub guard: GuardConfig,
+    /// After a restart: the times of instances whose connection died with the process. Its `unhealthy_after` is also the
+    /// beat window, for which the catalog is incomplete at the longest.
+    pub returning: Timings,
 }
 
 impl Default for CatalogConfig {
@@ -98,6 +106,7 @@ impl Default for CatalogConfig {
             empty_service_kept: Duration::from_secs(600),
             layer_kept: Duration::from_secs(600),
             guard: GuardConfig::default(),
+            returning: Timings::DEFAULT,
         }
     }
 }
@@ -132,6 +141,14 @@ pub struct Catalog {
     epoch: Epoch,
     revision: Revision,
     complete: bool,
+    warming: warming::Warming,
+    /// While it is being restored.
+    restoring: Option<restoring::Restoring>,
+    /// The newest revision of the process before, and the one since which the catalog is complete again.
+    restored: Revision,
+    warmed: Revision,
+    gaps: Arc<[Gap]>,
+    floor: service::Floor,
     published: Arc<Published>,
     beats: Arc<Beats>,
     /// By index; freed places are used again.
@@ -181,6 +198,12 @@ impl Catalog {
             epoch: Epoch(0),
             revision: Revision::ZERO,
             complete: true,
+            warming: warming::Warming::Over,
+            restoring: Some(restoring::Restoring::default()),
+            restored: Revision::ZERO,
+            warmed: Revision::ZERO,
+            gaps: Arc::default(),
+            floor: service::Floor::default(),
             published: Arc::new(Published {
                 services: papaya::HashMap::with_hasher(ahash::RandomState::new()),
             }),
@@ -209,13 +232,6 @@ impl Catalog {
         }
     }
 
-    /// Begins or goes on with a history: the next revision is above `revision`. Once, before anybody reads.
-    pub fn resume(&mut self, epoch: Epoch, revision: Revision) {
-        debug_assert!(revision >= self.revision, "revisions are not used again");
-        self.epoch = epoch;
-        self.revision = revision;
-    }
-
     /// The readers' part.
     #[must_use]
     pub fn published(&self) -> Arc<Published> {
@@ -241,6 +257,13 @@ impl Catalog {
             epoch: self.epoch,
             revision: self.revision,
         }
+    }
+
+    /// The revisions of which nobody knows any more what they said. Whoever comes with one of them as what he has seen last
+    /// is to be told the whole.
+    #[must_use]
+    pub fn gaps(&self) -> Arc<[Gap]> {
+        Arc::clone(&self.gaps)
     }
 
     /// False while not all instances may be known yet.
@@ -309,9 +332,12 @@ impl Catalog {
         if since > self.revision {
             return Missed::TooOld;
         }
+        // Whoever was told something after the restart was told that it may be incomplete, and shall hear that it is not.
+        let shown_incomplete = self.restored <= since && since < self.warmed;
         match self.service(service.borrowed()) {
             // Also when the log has long dropped the service's last change.
             Some((_, service)) if since >= service.shared.revision() => Missed::Nothing,
+            Some(_) if shown_incomplete => Missed::TooOld,
             Some((_, service)) if since >= service.floor => {
                 self.log.missed(&service.roster, service.last_change, since)
             }
@@ -328,10 +354,11 @@ impl Catalog {
         let (_, service) = self.service(service)?;
         let member = service.roster.get(endpoint)?;
         let lease = self.beats.cell(member.slot).lease()?;
-        Some(Standing {
-            lease,
-            timings: self.slots.get(member.slot)?.timings,
-        })
+        let timings = match member.record.registration.liveness {
+            Liveness::Beat(timings) => Some(timings),
+            _ => None,
+        };
+        Some(Standing { lease, timings })
     }
 
     /// The instance of a lease.

@@ -91,6 +91,41 @@ impl Roster {
         Some(&mut self.writable(at).members[place])
     }
 
+    /// Changes all instances of a chunk in place. Their endpoints must stay.
+    pub(crate) fn chunk_mut(&mut self, at: usize) -> &mut [Member] {
+        &mut self.writable(at).members
+    }
+
+    /// The first chunk with instances after `endpoint`, or the first of all.
+    pub(crate) fn chunk_after(&self, endpoint: Option<&Endpoint>) -> usize {
+        let Some(endpoint) = endpoint else { return 0 };
+        let at = self.chunk_of(endpoint);
+        let last = self.chunks.get(at).and_then(|chunk| chunk.members.last());
+        at + usize::from(last.is_some_and(|last| last.endpoint <= *endpoint))
+    }
+
+    /// Whether `endpoint` comes after all others.
+    pub(crate) fn is_last(&self, endpoint: &Endpoint) -> bool {
+        let last = self.chunks.last().and_then(|chunk| chunk.members.last());
+        last.is_none_or(|last| last.endpoint < *endpoint)
+    }
+
+    /// Adds an instance that comes after all others: see [`Roster::is_last`].
+    pub(crate) fn push(&mut self, member: Member) {
+        debug_assert!(self.is_last(&member.endpoint));
+        let full = |chunk: &Arc<Chunk>| chunk.members.len() >= CHUNK_MAX;
+        if self.chunks.last().is_none_or(full) {
+            self.firsts.push(member.endpoint.clone());
+            self.chunks.push(Arc::new(Chunk {
+                members: Vec::with_capacity(CHUNK_MAX),
+                renders: Renders::default(),
+            }));
+        }
+        let at = self.chunks.len() - 1;
+        self.writable(at).members.push(member);
+        self.len += 1;
+    }
+
     /// Adds an instance that is not there yet.
     pub(crate) fn insert(&mut self, member: Member) {
         if self.chunks.is_empty() {

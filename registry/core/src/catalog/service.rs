@@ -9,7 +9,8 @@ use arc_swap::ArcSwapOption;
 use crate::changes::Place;
 use crate::liveness::Guard;
 use crate::model::{
-    Endpoint, Health, Lifetime, LivenessKind, Member, Mono, Reason, Revision, ServiceKey, ServiceSettings,
+    Endpoint, Health, Lifetime, LivenessKind, Marks, Member, Mono, Reason, Revision, ServiceKey,
+    ServiceSettings,
 };
 
 use super::Catalog;
@@ -25,21 +26,35 @@ use super::view::View;
 pub struct Shared {
     pub(super) key: ServiceKey,
     pub(super) index: u32,
-    /// The revision of the last change. The view is fresh if it is at this revision.
+    /// The revision of the last change.
     revision: AtomicU64,
+    /// No view is of an earlier revision: see [`Floor`]. The view is fresh if it is at the later of the two.
+    floor: Floor,
     /// The view of that revision, if somebody has asked for it. One that a change has made stale is let go at once: it
     /// shares chunks with the roster, and the next changes would have to copy them.
     view: ArcSwapOption<View>,
 }
 
+/// The revision from which on all views of all services are new, shared by all of them. It grows when something is to be
+/// said about every service, however many there are: that lists may lack something after a restart, and that they do not.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Floor(Arc<AtomicU64>);
+
+impl Floor {
+    pub(super) fn raise(&self, revision: Revision) {
+        self.0.fetch_max(revision.0, Ordering::AcqRel);
+    }
+}
+
 impl Shared {
     /// Of a service that comes into being with `revision`. It has no view yet: whoever reads it now waits until it is
     /// what that revision makes it.
-    pub(super) fn new(key: ServiceKey, index: u32, revision: Revision) -> Self {
+    pub(super) fn new(key: ServiceKey, index: u32, revision: Revision, floor: Floor) -> Self {
         Self {
             key,
             index,
             revision: AtomicU64::new(revision.0),
+            floor,
             view: ArcSwapOption::empty(),
         }
     }
@@ -49,7 +64,7 @@ impl Shared {
     pub fn fresh(&self) -> Option<Arc<View>> {
         let view = self.view.load();
         let view = view.as_ref()?;
-        (view.revision.0 == self.revision.load(Ordering::Acquire)).then(|| Arc::clone(view))
+        (view.revision == self.revision()).then(|| Arc::clone(view))
     }
 
     /// The name of the service.
@@ -61,6 +76,12 @@ impl Shared {
     /// The newest revision of the service.
     #[must_use]
     pub fn revision(&self) -> Revision {
+        let floor = self.floor.0.load(Ordering::Acquire);
+        Revision(self.revision.load(Ordering::Acquire).max(floor))
+    }
+
+    /// The revision of the last change in the service, or of what is said about it alone.
+    pub(super) fn changed(&self) -> Revision {
         Revision(self.revision.load(Ordering::Acquire))
     }
 
@@ -89,6 +110,8 @@ pub(super) struct Service {
     /// before it.
     pub(super) last_change: Option<Place>,
     pub(super) floor: Revision,
+    /// While the catalog is being restored: up to where what is known of the service is in it already.
+    pub(super) as_of: Revision,
     pub(super) clusters: Clusters,
     /// How many instances stay until somebody removes them; the others go with their clients.
     pub(super) persistent: usize,
@@ -112,6 +135,7 @@ impl Service {
             empty_since: None,
             last_change: None,
             floor,
+            as_of: Revision::ZERO,
             clusters: Clusters::default(),
             persistent: 0,
             settings: None,
@@ -174,6 +198,12 @@ impl Service {
                     .count()
     }
 
+    /// Whether the instance lives by a connection.
+    pub(super) fn is_of_session(&self, endpoint: &Endpoint) -> bool {
+        let member = self.roster.get(endpoint);
+        member.is_some_and(|member| member.record.registration.liveness.kind() == LivenessKind::Session)
+    }
+
     pub(super) fn guard(&mut self) -> &mut Guard {
         self.guard.get_or_insert_default()
     }
@@ -190,8 +220,9 @@ impl Catalog {
             u32::try_from(self.services.len() - 1).expect("the limit of services is below 2^32")
         });
         // Whatever was there under this name before is forgotten: no delta can start before this change.
-        let floor = Revision(revision.0 - 1);
-        let shared = Arc::new(Shared::new(key.clone(), index, revision));
+        let floor = Revision(revision.0.saturating_sub(1));
+        let floor_of_all = self.floor.clone();
+        let shared = Arc::new(Shared::new(key.clone(), index, revision, floor_of_all));
         self.published
             .services
             .pin()
@@ -268,14 +299,27 @@ pub(super) struct CountedAs {
     beats: bool,
 }
 
+impl CountedAs {
+    /// Whether it is of the guard's population.
+    pub(super) fn beats(&self) -> bool {
+        self.beats
+    }
+}
+
 impl From<&Member> for CountedAs {
     fn from(member: &Member) -> Self {
         let registration = &member.record.registration;
+        let awaited = match registration.liveness.kind() {
+            LivenessKind::Beat => true,
+            // Its connection died with the process before: it has to come back like one that beats.
+            LivenessKind::Session => member.state.marks.has(Marks::UNCONFIRMED),
+            LivenessKind::Probe | LivenessKind::Static => false,
+        };
         Self {
             healthy: member.state.health == Health::Healthy,
             serving: member.serving(),
             persistent: registration.liveness.kind().lifetime() == Lifetime::Persistent,
-            beats: registration.expires && registration.liveness.kind() == LivenessKind::Beat,
+            beats: registration.expires && awaited,
         }
     }
 }

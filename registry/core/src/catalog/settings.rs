@@ -36,6 +36,11 @@ impl Settings {
         self.texts.load().get(name).cloned()
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> Arc<BTreeMap<SettingName, Arc<str>>> {
+        self.texts.load_full()
+    }
+
     /// A number that grows with each change of any setting. Whoever reads it, then settings, and finds it unchanged
     /// later, has read what still is.
     #[must_use]

@@ -87,8 +87,9 @@ impl Catalog {
     /// Tells the cell whether a beat changes something.
     pub(super) fn flag(&self, number: u32) {
         if let Some((slot, _, member)) = self.at_slot(number) {
-            let awaits =
-                slot.timings.is_some() && slot.phase.awaits_beat(&member.state, member.record.unwell());
+            let awaits = slot.timings.is_some()
+                && (slot.phase.awaits_beat(&member.state, member.record.unwell())
+                    || slot.unconfirmed && self.asks_first_beats());
             self.beats.cell(number).set_silent(awaits);
         }
     }

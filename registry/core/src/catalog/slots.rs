@@ -1,7 +1,7 @@
 //! What the catalog's owner keeps of each instance besides its record: where it is, and when to look at it.
 
 use crate::liveness::Streak;
-use crate::model::{Endpoint, Health, Liveness, Marks, Mono, Reason, State, Timings};
+use crate::model::{Endpoint, Health, Liveness, Mono, Reason, State, Timings};
 
 const BLOCK: usize = 4096;
 
@@ -18,10 +18,10 @@ pub(super) enum Phase {
 
 impl Phase {
     /// Whether a beat changes something: it ends a silence, and proves an instance healthy that was not registered as
-    /// such, or still there after it came from a backup. What an instance says about itself a beat does not change.
+    /// such. What an instance says about itself a beat does not change.
     pub(super) fn awaits_beat(self, state: &State, unwell: bool) -> bool {
         let unproven = state.health == Health::Unhealthy && state.reason != Reason::Declared;
-        self != Self::Live || unproven && !unwell || state.marks.has(Marks::UNCONFIRMED)
+        self != Self::Live || unproven && !unwell
     }
 }
 
@@ -51,12 +51,15 @@ impl Maybe {
 pub(super) struct Slot {
     pub(super) service: u32,
     pub(super) endpoint: Endpoint,
-    /// The times, if it lives by beats. A copy of what the record says: the wheel fires once for each instance and
+    /// The times, if it lives by beats, or has to come back after a restart like one that does. A copy of what the record says: the wheel fires once for each instance and
     /// timeout, and shall not search the service for it.
     pub(super) timings: Option<Timings>,
     /// Whether its silence has consequences. Where it has none the wheel need not look at it.
     pub(super) expires: bool,
     pub(super) phase: Phase,
+    /// Whether it is known from before a restart and nothing was heard of it since, as far as the owner knows: the cell
+    /// knows of first beats that the owner need not be told of.
+    pub(super) unconfirmed: bool,
     pub(super) streak: Streak,
     /// The part of time in which the guards counted its silence, while they do. Each silence is counted once, also
     /// if what came of it could not be committed and it is found silent again.
@@ -84,6 +87,7 @@ impl Slot {
             timings: None,
             expires: true,
             phase: Phase::Live,
+            unconfirmed: false,
             streak: Streak::default(),
             fell: Maybe::NONE,
             armed: Maybe::NONE,
@@ -99,6 +103,7 @@ impl Slot {
         };
         self.expires = expires;
         self.phase = Phase::Live;
+        self.unconfirmed = false;
         self.streak = Streak::default();
         self.restarted = now;
     }

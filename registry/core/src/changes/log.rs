@@ -112,7 +112,8 @@ impl ChangeLog {
                 .is_none_or(|last| last.revision < change.revision)
         );
         if self.changes.len() == self.max {
-            self.dropped = self.changes.pop_front().map(|change| change.revision);
+            let dropped = self.changes.pop_front().map(|change| change.revision);
+            self.dropped = self.dropped.max(dropped);
             self.first += 1;
         }
         let revision = change.revision;
@@ -121,6 +122,11 @@ impl ChangeLog {
             revision,
             number: self.first + self.changes.len() as u64 - 1,
         }
+    }
+
+    /// Says that changes up to `revision` may be missing: they were before what the journal still tells.
+    pub(crate) fn lacks_until(&mut self, revision: Revision) {
+        self.dropped = self.dropped.max(Some(revision));
     }
 
     /// The change at this place, if it is still held.

@@ -21,6 +21,8 @@ const AHEAD: usize = 32;
 const BEATS: u32 = 1;
 /// A beat changes something, most often because the instance was found silent: whoever brings one must tell the owner.
 const SILENT: u32 = 2;
+/// It is known from before a restart, and nothing was heard of it since: its first beat takes this away and tells nobody.
+const UNCONFIRMED: u32 = 4;
 
 /// What a beat did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,13 @@ pub enum Beat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity(u64, u64);
 
+impl Identity {
+    /// A lease that nobody holds, and nobody can guess.
+    pub(crate) fn no_lease(self) -> Lease {
+        Lease::from_bits(self.0 | 1).expect("not zero")
+    }
+}
+
 /// What a beat touches and what it checks.
 #[derive(Debug, Default)]
 pub(crate) struct Cell {
@@ -58,6 +67,8 @@ pub struct Beats {
     by_lease: Index,
     by_identity: Index,
     hashers: (RandomState, RandomState),
+    /// How many cells are unconfirmed.
+    unconfirmed: AtomicU64,
 }
 
 impl Default for Beats {
@@ -67,6 +78,7 @@ impl Default for Beats {
             by_lease: Index::new(),
             by_identity: Index::new(),
             hashers: (RandomState::new(), RandomState::new()),
+            unconfirmed: AtomicU64::new(0),
         }
     }
 }
@@ -100,7 +112,7 @@ impl Beats {
                 } else {
                     table.find(bits, |slot| owner(slot) == bits)
                 };
-                match slot.map_or(Beat::Unknown, |slot| self.cell(slot).touch(slot, now)) {
+                match slot.map_or(Beat::Unknown, |slot| self.touch(slot, now)) {
                     Beat::Renewed => {}
                     outcome => other(block * AHEAD + place, outcome),
                 }
@@ -114,7 +126,7 @@ impl Beats {
             Some(slot) => {
                 let cell = self.cell(slot);
                 let interval = Duration::from_millis(cell.interval_ms.load(Ordering::Relaxed).into());
-                (cell.touch(slot, now), interval)
+                (self.touch(slot, now), interval)
             }
             None => (Beat::Unknown, Duration::ZERO),
         }
@@ -149,6 +161,58 @@ impl Beats {
         &self.blocks[slot / BLOCK].get_or_init(|| (0..BLOCK).map(|_| Cell::default()).collect())[slot % BLOCK]
     }
 
+    #[inline]
+    fn touch(&self, slot: u32, now: Mono) -> Beat {
+        let cell = self.cell(slot);
+        match cell.touch(now) {
+            None => Beat::NotBeating,
+            Some(flags) if flags & (SILENT | UNCONFIRMED) == 0 => Beat::Renewed,
+            Some(flags) => self.heard(cell, slot, flags),
+        }
+    }
+
+    /// A beat that means more than that the instance goes on.
+    #[cold]
+    fn heard(&self, cell: &Cell, slot: u32, flags: u32) -> Beat {
+        // Looked at once more: that the owner is to be told may have been said since.
+        let flags = if flags & UNCONFIRMED == 0 {
+            flags
+        } else {
+            self.take_unconfirmed(cell)
+        };
+        if flags & SILENT == 0 {
+            Beat::Renewed
+        } else {
+            Beat::Returned(slot)
+        }
+    }
+
+    fn take_unconfirmed(&self, cell: &Cell) -> u32 {
+        let flags = cell.flags.fetch_and(!UNCONFIRMED, Ordering::AcqRel);
+        if flags & UNCONFIRMED != 0 {
+            self.unconfirmed.fetch_sub(1, Ordering::AcqRel);
+        }
+        flags
+    }
+
+    /// Marks the cell: nothing was heard of its instance since the restart. Owner only.
+    pub(crate) fn set_unconfirmed(&self, slot: u32) {
+        let before = self.cell(slot).flags.fetch_or(UNCONFIRMED, Ordering::AcqRel);
+        self.unconfirmed
+            .fetch_add(u64::from(before & UNCONFIRMED == 0), Ordering::AcqRel);
+    }
+
+    /// Takes the mark away. Returns whether it was there, so that no beat has taken it.
+    pub(crate) fn confirm(&self, slot: u32) -> bool {
+        self.take_unconfirmed(self.cell(slot)) & UNCONFIRMED != 0
+    }
+
+    /// Of how many instances from before a restart nothing was heard yet.
+    #[must_use]
+    pub fn unconfirmed(&self) -> u64 {
+        self.unconfirmed.load(Ordering::Acquire)
+    }
+
     /// Gives the cell to an instance, or to its next registration. Owner only.
     pub(crate) fn occupy(
         &self,
@@ -158,6 +222,7 @@ impl Beats {
         interval: Option<Duration>,
         now: Mono,
     ) {
+        self.confirm(slot);
         let cell = self.cell(slot);
         cell.last_beat.store(now.0, Ordering::Relaxed);
         let interval_ms = interval.map_or(0, |interval| {
@@ -182,6 +247,7 @@ impl Beats {
 
     /// Takes the cell back. Owner only.
     pub(crate) fn vacate(&self, slot: u32) {
+        self.confirm(slot);
         let cell = self.cell(slot);
         cell.flags.store(0, Ordering::Relaxed);
         let lease = cell.lease.swap(0, Ordering::AcqRel);
@@ -193,16 +259,16 @@ impl Beats {
 }
 
 impl Cell {
-    /// The one thing that a beat does.
+    /// The one thing that a beat does. Returns the flags, or `None` if it takes no beats.
     ///
     /// The store and the look at the flag are not ordered against the owner, who sets the flag and looks at the
     /// time: both may just miss each other. That would need a fence in every beat; instead the owner looks again one
     /// tick after it found an instance silent.
     #[inline]
-    fn touch(&self, slot: u32, now: Mono) -> Beat {
+    fn touch(&self, now: Mono) -> Option<u32> {
         let flags = self.flags.load(Ordering::Relaxed);
         if flags & BEATS == 0 {
-            return Beat::NotBeating;
+            return None;
         }
         // Never back: beats of one instance may pass each other between reading the clock and arriving here. A look
         // and a store instead of one `fetch_max`: the cell is in the cache already, and of two beats that race one
@@ -210,14 +276,10 @@ impl Cell {
         if self.last_beat.load(Ordering::Relaxed) < now.0 {
             self.last_beat.store(now.0, Ordering::Release);
         }
-        if flags & SILENT == 0 {
-            Beat::Renewed
-        } else {
-            Beat::Returned(slot)
-        }
+        Some(flags)
     }
 
-    fn is(&self, identity: Identity) -> bool {
+    pub(crate) fn is(&self, identity: Identity) -> bool {
         self.identity.0.load(Ordering::Acquire) == identity.0
             && self.identity.1.load(Ordering::Acquire) == identity.1
     }
@@ -233,6 +295,11 @@ impl Cell {
 
     pub(crate) fn lease(&self) -> Option<Lease> {
         Lease::from_bits(self.lease.load(Ordering::Acquire))
+    }
+
+    /// Whether nothing was heard of it since the restart.
+    pub(crate) fn is_unconfirmed(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & UNCONFIRMED != 0
     }
 
     /// Whether a beat must tell the owner.

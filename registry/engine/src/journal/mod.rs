@@ -25,6 +25,7 @@ use std::sync::Arc;
 use beatrix_core::catalog::{Committed, Keep, Piece, Proposed};
 use beatrix_core::model::{Epoch, Revision, Wall};
 
+pub use beatrix_core::changes::Gap;
 pub use history::{Bounds, CommittedPage, CommittedQuery, History, is_about};
 pub use memory::Memory;
 
@@ -49,16 +50,6 @@ pub struct Restored {
     pub revision: Revision,
     /// Revisions of which it is not known any more what changed with them, oldest first.
     pub gaps: Vec<Gap>,
-}
-
-/// Revisions that were given out, or may have been, and then lost in a crash before they were written: those after
-/// `after`, up to `until`. Whoever has seen one of them may have seen what nobody knows any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap {
-    /// The newest revision before it.
-    pub after: Revision,
-    /// Its last revision.
-    pub until: Revision,
 }
 
 /// Why a group was not committed. Nothing of it will be.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use beatrix_core::catalog::Catalog;
 use beatrix_core::liveness::LivenessClock;
-use beatrix_core::model::{Mono, Origin};
+use beatrix_core::model::Origin;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -69,10 +69,13 @@ impl RegistryBuilder {
             own_thread,
         } = self;
         let now = clock.mono();
-        let liveness = Arc::new(LivenessClock::new(now));
         let mut catalog = Catalog::new(config.catalog.clone(), now);
-        let restored = restore(&mut journal, &mut catalog, now).await?;
+        let restored = restore(&mut journal, &mut catalog, &*clock).await?;
         let history = journal.history().map(Reader::new);
+        // Liveness time begins here, and with it all deadlines: nobody could beat while this was being read back.
+        let now = clock.mono();
+        let liveness = Arc::new(LivenessClock::new(now));
+        catalog.resume(restored.epoch, restored.revision, restored.gaps.clone(), now);
         let revision = catalog.version().revision;
         let (beats, published, settings) = (catalog.beats(), catalog.published(), catalog.settings());
         let catalog = Arc::new(Mutex::new(catalog));
@@ -149,13 +152,14 @@ impl RegistryBuilder {
 async fn restore<J: Journal>(
     journal: &mut J,
     catalog: &mut Catalog,
-    now: Mono,
+    clock: &dyn Clock,
 ) -> Result<Restored, JournalError> {
+    let now = clock.mono();
     let restored = journal
         .restore(&mut |known| {
             for known in known {
                 match known {
-                    Known::Piece(_) => {}
+                    Known::Piece(piece) => catalog.restore(piece, now),
                     Known::Committed(committed) => {
                         catalog.apply(committed, now);
                     }
@@ -163,7 +167,6 @@ async fn restore<J: Journal>(
             }
         })
         .await?;
-    catalog.resume(restored.epoch, restored.revision);
     Ok(restored)
 }
 

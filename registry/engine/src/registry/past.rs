@@ -231,7 +231,7 @@ impl Replay {
             ..CatalogConfig::default()
         };
         let mut catalog = Catalog::new(config, Mono(0));
-        catalog.resume(epoch, Revision::ZERO);
+        catalog.resume(epoch, Revision::ZERO, Vec::new(), Mono(0));
         Self {
             service,
             from,

@@ -11,7 +11,11 @@ use crate::model::{
     Timings, Wall, Weight,
 };
 
-use super::{Catalog, CatalogConfig, Command, Committed, Decision, GuardEvent, Mutation, Refusal, View};
+use super::{
+    CaptureWalk, Catalog, CatalogConfig, Command, Committed, Decision, GuardEvent, Mutation, Piece, Refusal,
+    View,
+};
+use crate::changes::Gap;
 
 pub(crate) fn registration(liveness: Liveness) -> Registration {
     Registration {
@@ -117,12 +121,17 @@ pub(crate) struct World {
     pub(crate) events: Vec<GuardEvent>,
     /// While set, nothing that falls due is committed.
     pub(crate) journal_fails: bool,
+    /// The checkpoint that is being made, and the newest that is whole.
+    capturing: Option<(CaptureWalk, Vec<Piece>)>,
+    pub(crate) checkpoint: Vec<Piece>,
+    /// The revision of the last restart after which the catalog was incomplete.
+    pub(crate) reopened: Option<Revision>,
 }
 
 impl World {
     pub(crate) fn new(config: CatalogConfig) -> Self {
         let mut catalog = Catalog::new(config, Mono(0));
-        catalog.resume(Epoch(0xE), Revision::ZERO);
+        catalog.resume(Epoch(0xE), Revision::ZERO, Vec::new(), Mono(0));
         let (history, changes, events) = (Vec::new(), Vec::new(), Vec::new());
         Self {
             catalog,
@@ -132,6 +141,9 @@ impl World {
             changes,
             events,
             journal_fails: false,
+            capturing: None,
+            checkpoint: Vec::new(),
+            reopened: None,
         }
     }
 
@@ -178,14 +190,73 @@ impl World {
         count
     }
 
-    /// The registry starts again from its journal.
+    /// The registry starts again from its journal: from the newest checkpoint and what was committed since, or from all
+    /// that ever was.
     pub(crate) fn reopen(&mut self) {
-        let newest = self.revision();
+        self.reopen_with(Vec::new());
+    }
+
+    /// The same with revisions that were lost.
+    pub(crate) fn reopen_with(&mut self, gaps: Vec<Gap>) {
+        let newest = gaps
+            .last()
+            .map_or(Revision::ZERO, |gap| gap.until)
+            .max(self.revision());
         self.catalog = Catalog::new(self.catalog.config().clone(), self.now);
-        for committed in &self.history {
+        let mut from = Revision::ZERO;
+        for piece in &self.checkpoint {
+            if let Piece::Begin { as_of } = piece {
+                from = *as_of;
+            }
+            self.catalog.restore(piece.clone(), self.now);
+        }
+        // A journal may tell some of what is in the checkpoint already.
+        let from = Revision(from.0 * (newest.0 % 3) / 2);
+        let held = self.history.iter().filter(|committed| committed.revision > from);
+        for committed in held {
             self.catalog.apply(committed.clone(), self.now);
         }
-        self.catalog.resume(Epoch(0xE), newest);
+        self.catalog.resume(Epoch(0xE), newest, gaps, self.now);
+        self.capturing = None;
+        if !self.catalog.complete() {
+            self.reopened = Some(newest);
+        }
+    }
+
+    /// A step of a checkpoint, which takes the place of the one before once it is whole.
+    pub(crate) fn capture_some(&mut self, chunks: usize) {
+        let (walk, pieces) = self.capturing.get_or_insert_default();
+        match self.catalog.capture(walk, chunks) {
+            Some(captured) => pieces.extend(captured.into_pieces()),
+            None => self.checkpoint = self.capturing.take().unwrap_or_default().1,
+        }
+    }
+
+    /// All that there is, in one step: without where in history that is, and without what a restart begins anew.
+    pub(crate) fn pieces(&self) -> Vec<Piece> {
+        let captured = self.catalog.capture(&mut CaptureWalk::default(), usize::MAX);
+        let mut pieces: Vec<_> = captured.unwrap().into_pieces().collect();
+        for piece in &mut pieces {
+            match piece {
+                Piece::Begin { as_of } => *as_of = Revision::ZERO,
+                Piece::Service(service) => service.as_of = Revision::ZERO,
+                Piece::Instances(instances) => {
+                    for instance in instances {
+                        instance.state.marks = Marks::NONE;
+                    }
+                }
+                Piece::Namespace { .. } | Piece::Setting { .. } => {}
+            }
+        }
+        // However the chunks are filled.
+        let mut joined: Vec<Piece> = Vec::new();
+        for piece in pieces {
+            match (joined.last_mut(), piece) {
+                (Some(Piece::Instances(before)), Piece::Instances(more)) => before.extend(more),
+                (_, piece) => joined.push(piece),
+            }
+        }
+        joined
     }
 
     /// Beats, and tells the catalog of those who returned, as the engine does.

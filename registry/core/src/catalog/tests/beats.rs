@@ -6,7 +6,7 @@ use crate::catalog::slots::Phase;
 use crate::catalog::testing::{World, beat, beat_with, endpoint, key, registration};
 use crate::catalog::{Command, Decision};
 use crate::liveness::Beat;
-use crate::model::{Endpoint, Liveness, Reason};
+use crate::model::{Endpoint, Liveness, Marks, Reason};
 
 #[test]
 fn after_its_removal_a_lease_is_unknown_also_when_its_slot_lives_on() {
@@ -197,9 +197,13 @@ pub(super) fn check_tables(world: &World) {
             clusters.insert(registration.cluster.clone());
             if matches!(registration.liveness, Liveness::Beat(timings) if slot.timings == Some(timings)) {
                 in_service += u32::from(registration.expires);
+            } else if matches!(registration.liveness, Liveness::Session(_)) && slot.unconfirmed {
+                assert_eq!(slot.timings, Some(catalog.config.returning));
+                in_service += u32::from(registration.expires);
             } else {
                 assert_eq!(slot.timings, None);
             }
+            assert!(!slot.unconfirmed || member.state.marks.has(Marks::UNCONFIRMED));
         }
         let guarded = service.guard.as_ref().map_or(0, |guard| guard.open());
         assert_eq!(guarded, in_service_open, "silences to be settled");

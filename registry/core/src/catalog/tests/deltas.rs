@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::catalog::testing::{World, beat, key, labelled, registration};
 use crate::catalog::{CatalogConfig, View};
 use crate::changes::Missed;
-use crate::model::{Endpoint, Liveness, Record, Revision, State};
+use crate::model::{Endpoint, Liveness, Marks, Member, Record, Revision, State};
 
 const A: &str = "10.0.0.1:80";
 
@@ -14,8 +14,20 @@ pub(super) type Contents = BTreeMap<Endpoint, (State, std::sync::Arc<Record>)>;
 pub(super) fn contents(view: &View) -> Contents {
     let members = view.members();
     members
-        .map(|member| (member.endpoint.clone(), (member.state, member.record.clone())))
+        .map(|member| (member.endpoint.clone(), shown(member)))
         .collect()
+}
+
+/// Without whether it is confirmed: whoever goes on with his state after a restart is not told that of each instance.
+fn shown(member: &Member) -> (State, std::sync::Arc<Record>) {
+    let marks = member.state.marks.with(Marks::UNCONFIRMED, false);
+    (
+        State {
+            marks,
+            ..member.state
+        },
+        member.record.clone(),
+    )
 }
 
 /// What a reader holds after it applied what it missed. `None` if it was told that a snapshot is needed.
@@ -27,7 +39,8 @@ pub(super) fn caught_up(world: &World, service: &str, held: &Contents, since: Re
         Missed::Delta(delta) => {
             assert!(!delta.upserted.is_empty() || !delta.removed.is_empty());
             for member in delta.upserted {
-                held.insert(member.endpoint, (member.state, member.record));
+                let shown = shown(&member);
+                held.insert(member.endpoint, shown);
             }
             for removed in delta.removed {
                 assert!(removed.revision > since);

@@ -223,7 +223,7 @@ fn recalled(ops: &[Op], captured_at: usize) {
     let Some((pieces, from)) = was else { return };
     for (at, expected) in seen {
         let mut catalog = Catalog::new(CatalogConfig::default(), Mono(0));
-        catalog.resume(Epoch(0xE), Revision::ZERO);
+        catalog.resume(Epoch(0xE), Revision::ZERO, Vec::new(), Mono(0));
         if let Some((service, instances)) = pieces.clone() {
             catalog.recall(service, instances);
         }

@@ -21,3 +21,4 @@ mod settings;
 mod simulation;
 mod spared;
 mod threads;
+mod warming;

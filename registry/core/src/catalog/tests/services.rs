@@ -333,12 +333,9 @@ fn a_restart_changes_nothing_that_was_declared() {
     world.remove_service("gone").unwrap();
     world.operate_ahead("s", B, off()).unwrap();
     let seen = |world: &World| {
-        let views = ["s", "empty", "gone"].map(|name| {
-            world
-                .view(name)
-                .map(|view| (view.settings.clone(), view.revision))
-        });
-        (views, world.catalog.layers(key("s").borrowed()), world.revision())
+        let views = ["s", "empty", "gone"].map(|name| world.view(name).map(|view| view.settings.clone()));
+        let layers = world.catalog.layers(key("s").borrowed());
+        (views, layers, world.revision(), world.pieces())
     };
     let before = seen(&world);
     assert!(before.0[0].is_some() && before.0[1].is_some() && before.0[2].is_none());

@@ -199,7 +199,9 @@ impl Group {
                 Subject::Instance(service, endpoint) => {
                     self.subjects.insert((service.clone(), endpoint.clone()));
                 }
-                Subject::Service(_) | Subject::Namespace(_) | Subject::Setting(_) => self.alone = true,
+                Subject::Service(_) | Subject::Namespace(_) | Subject::Setting(_) | Subject::Registry => {
+                    self.alone = true;
+                }
             }
             if let Some((service, registration)) = registration_of(mutation) {
                 let of_lifetime = match registration.liveness.kind().lifetime() {

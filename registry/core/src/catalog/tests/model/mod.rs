@@ -38,6 +38,9 @@ pub(super) struct Instance {
     /// When its silence last began without a beat.
     restarted: u64,
     streak: u8,
+    /// Whether it is shown as known from before a restart only, and whether it was heard of since nevertheless.
+    pub(super) unconfirmed: bool,
+    heard: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -66,13 +69,28 @@ pub(super) struct Model {
     /// How many changes there were that readers can see, and mutations in all.
     pub(super) changes: u64,
     pub(super) revision: u64,
+    /// After a restart, until when it is incomplete.
+    pub(super) warming: Option<u64>,
 }
 
 impl Instance {
     fn timings(&self) -> Option<Timings> {
         match self.registration.liveness {
             Liveness::Beat(timings) => Some(timings),
+            // Its connection is gone; it has to come back.
+            Liveness::Session(_) if self.unconfirmed => Some(Timings::DEFAULT),
             _ => None,
+        }
+    }
+
+    fn beats(&self) -> bool {
+        matches!(self.registration.liveness, Liveness::Beat(_))
+    }
+
+    /// What was heard of it is shown.
+    fn show(&mut self) {
+        if self.heard {
+            (self.unconfirmed, self.heard) = (false, false);
         }
     }
 
@@ -157,7 +175,9 @@ impl Model {
                 Liveness::Static => known.measured || known.health == health,
                 _ => true,
             };
-            if known.registration == registration && known.declared.is_none() && stands {
+            let is_probe = matches!(known.registration.liveness, Liveness::Probe { .. });
+            let confirms = known.unconfirmed && !is_probe;
+            if known.registration == registration && known.declared.is_none() && stands && !confirms {
                 known.last_beat = now;
                 return;
             }
@@ -185,6 +205,8 @@ impl Model {
             last_beat: now,
             restarted: now,
             streak: 0,
+            unconfirmed: false,
+            heard: false,
         };
         self.instances.insert(name, fresh);
         self.changed();
@@ -199,17 +221,20 @@ impl Model {
     }
 
     pub(super) fn beat(&mut self, lease: Lease) {
-        let (now, name) = (self.now, self.by_lease(lease));
+        let (now, name, warms) = (self.now, self.by_lease(lease), self.warming.is_some());
         let Some(instance) = name.and_then(|name| self.instances.get_mut(&name)) else {
             return;
         };
-        if instance.timings().is_none() {
+        if !instance.beats() {
             return;
         }
         instance.last_beat = instance.last_beat.max(now);
+        instance.heard |= instance.unconfirmed && warms;
         let unproven = instance.health == Health::Unhealthy && instance.because == Because::Other;
-        if (instance.silent || unproven && !instance.unwell()) && now > instance.restarted {
+        let confirms = instance.unconfirmed && !warms;
+        if (instance.silent || unproven && !instance.unwell() || confirms) && now > instance.restarted {
             instance.silent = false;
+            (instance.unconfirmed, instance.heard) = (false, false);
             match instance.unwell() {
                 true => instance.set(Health::Unhealthy, Because::Declared),
                 false => instance.set(Health::Healthy, Because::Other),
@@ -220,18 +245,21 @@ impl Model {
 
     pub(super) fn declare(&mut self, lease: Lease, declared: Option<Arc<Declared>>) {
         let Some(name) = self.by_lease(lease) else { return };
-        let (now, mut changes) = (self.now, 0);
+        let (now, mut changes, warms) = (self.now, 0, self.warming.is_some());
         let instance = self.instances.get_mut(&name).unwrap();
         let unwell = is_unwell(declared.as_ref());
         let unproven = instance.health == Health::Unhealthy && instance.because == Because::Other;
-        let returned = instance.timings().is_some()
+        let confirms = instance.unconfirmed && !warms;
+        let returned = instance.beats()
             && now > instance.restarted
-            && (instance.silent || unproven && !unwell);
-        if instance.timings().is_some() {
+            && (instance.silent || unproven && !unwell || confirms);
+        if instance.beats() {
             instance.last_beat = instance.last_beat.max(now);
+            instance.heard |= instance.unconfirmed && warms;
         }
         if instance.declared != declared {
             instance.declared = declared;
+            instance.show();
             changes += 1;
             match (unwell, instance.health, instance.because) {
                 (true, Health::Healthy, _) => instance.set(Health::Unhealthy, Because::Declared),
@@ -243,6 +271,7 @@ impl Model {
         }
         if returned {
             instance.silent = false;
+            (instance.unconfirmed, instance.heard) = (false, false);
             changes += 1;
             match unwell {
                 true => instance.set(Health::Unhealthy, Because::Declared),
@@ -261,23 +290,29 @@ impl Model {
         let Liveness::Probe { rise, fall } = instance.registration.liveness else {
             return;
         };
+        instance.heard |= instance.unconfirmed;
+        let mut changes = instance.heard && self.warming.is_none();
         let healthy = instance.health == Health::Healthy;
-        if healthy == good {
+        instance.streak = if healthy == good { 0 } else { instance.streak + 1 };
+        if instance.streak >= if good { rise } else { fall } {
             instance.streak = 0;
-            return;
+            match (good, instance.unwell(), instance.because) {
+                (true, true, Because::Declared) => {}
+                (good, unwell, _) => {
+                    let (health, because) = match (good, unwell) {
+                        (false, _) => (Health::Unhealthy, Because::Other),
+                        (true, false) => (Health::Healthy, Because::Other),
+                        (true, true) => (Health::Unhealthy, Because::Declared),
+                    };
+                    instance.set(health, because);
+                    changes = true;
+                }
+            }
         }
-        instance.streak += 1;
-        if instance.streak < if good { rise } else { fall } {
-            return;
+        if changes {
+            instance.show();
+            self.changed();
         }
-        instance.streak = 0;
-        match (good, instance.unwell(), instance.because) {
-            (false, ..) => instance.set(Health::Unhealthy, Because::Other),
-            (true, false, _) => instance.set(Health::Healthy, Because::Other),
-            (true, true, Because::Declared) => return,
-            (true, true, Because::Other) => instance.set(Health::Unhealthy, Because::Declared),
-        }
-        self.changed();
     }
 
     fn remove(&mut self, name: &Name, goodbye: bool) {
@@ -303,8 +338,9 @@ impl Model {
     }
 
     pub(super) fn close_session(&mut self, session: SessionId) {
-        let of_session =
-            |(_, instance): &(&Name, &Instance)| instance.registration.liveness == Liveness::Session(session);
+        let of_session = |(_, instance): &(&Name, &Instance)| {
+            instance.registration.liveness == Liveness::Session(session) && !instance.unconfirmed
+        };
         let gone: Vec<_> = self
             .instances
             .iter()
@@ -342,18 +378,22 @@ impl Model {
             };
             self.layers.insert(name.clone(), kept);
         }
-        match there {
-            true => self.changed(),
-            false => self.revision += 1,
+        self.operated(name);
+    }
+
+    fn operated(&mut self, name: &Name) {
+        match self.instances.get_mut(name) {
+            Some(instance) => {
+                instance.show();
+                self.changed();
+            }
+            None => self.revision += 1,
         }
     }
 
     pub(super) fn clear(&mut self, name: &Name) {
         if self.layers.remove(name).is_some() {
-            match self.instances.contains_key(name) {
-                true => self.changed(),
-                false => self.revision += 1,
-            }
+            self.operated(name);
         }
     }
 }

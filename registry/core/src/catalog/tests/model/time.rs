@@ -1,13 +1,14 @@
 //! The passing of time, and restarts.
 
-use super::{Because, KEPT, Model, Name};
-use crate::model::Health;
+use super::{Because, Instance, KEPT, Model, Name};
+use crate::model::{Health, Liveness, Timings};
 
 impl Model {
     /// Lets time pass: what is due first happens first.
     pub(in super::super) fn advance(&mut self, by: u64) {
         let end = self.now + by;
         loop {
+            self.warm();
             let silences = self.instances.iter().filter_map(|(name, instance)| {
                 Some((instance.due(self.expires_since(&name.0)?)?, Some(name)))
             });
@@ -15,7 +16,12 @@ impl Model {
                 .layers
                 .values()
                 .filter_map(|kept| Some((kept.gone_since? + KEPT, None)));
-            let next = silences.chain(layers).filter(|(at, _)| *at <= end).min();
+            let warmed = self.warming.map(|until| (until, None));
+            let next = silences
+                .chain(layers)
+                .chain(warmed)
+                .filter(|(at, _)| *at <= end)
+                .min();
             let Some((at, name)) = next.map(|(at, name)| (at, name.cloned())) else {
                 // Services go last: one with a layer waits for its end.
                 self.drop_services(end);
@@ -31,6 +37,7 @@ impl Model {
                     self.layers
                         .retain(|_, kept| kept.gone_since.is_none_or(|since| since + KEPT > now));
                     self.revision += (before - self.layers.len()) as u64;
+                    self.warm();
                 }
             }
         }
@@ -45,6 +52,7 @@ impl Model {
             self.remove(name, false);
         } else {
             instance.silent = true;
+            instance.show();
             instance.set(Health::Unhealthy, Because::Other);
             self.changed();
         }
@@ -66,6 +74,8 @@ impl Model {
     pub(in super::super) fn reopen(&mut self) {
         for instance in self.instances.values_mut() {
             (instance.last_beat, instance.restarted, instance.streak) = (self.now, self.now, 0);
+            instance.unconfirmed = !matches!(instance.registration.liveness, Liveness::Static);
+            instance.heard = false;
         }
         for kept in self.layers.values_mut() {
             kept.gone_since = kept.gone_since.map(|_| self.now);
@@ -73,5 +83,20 @@ impl Model {
         for empty in self.services.values_mut() {
             *empty = empty.map(|_| self.now);
         }
+        self.warming = (!self.services.is_empty())
+            .then(|| self.now + Timings::DEFAULT.unhealthy_after().as_micros() as u64);
+    }
+
+    /// Ends the time after a restart, if its time is over or all who are to come back have.
+    fn warm(&mut self) {
+        let Some(until) = self.warming else { return };
+        let awaited =
+            |instance: &Instance| instance.unconfirmed && !instance.heard && instance.timings().is_some();
+        if self.now < until && self.instances.values().any(awaited) {
+            return;
+        }
+        self.warming = None;
+        self.revision += 1;
+        self.instances.values_mut().for_each(Instance::show);
     }
 }

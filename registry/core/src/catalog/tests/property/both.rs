@@ -9,7 +9,7 @@ use crate::catalog::testing::{World, endpoint, key};
 use crate::catalog::tests::beats::check_tables;
 use crate::catalog::tests::model::Model;
 use crate::catalog::{Command, EXPIRY, Mutation, View};
-use crate::model::{Health, Lease, Registration, SessionId};
+use crate::model::{Health, Lease, Marks, Registration, SessionId};
 
 pub(in crate::catalog::tests) struct Both {
     pub(in crate::catalog::tests) world: World,
@@ -131,8 +131,11 @@ impl Both {
                 world.set(EXPIRY, text).unwrap();
                 model.set_expiry(on);
             }
+            Op::Capture { chunks } => world.capture_some(chunks),
             Op::Reopen => {
+                let before = world.pieces();
                 world.reopen();
+                assert_eq!(world.pieces(), before, "what was is there again");
                 model.reopen();
             }
         }
@@ -189,6 +192,11 @@ impl Both {
                     (&instance.registration, &instance.declared)
                 );
                 assert_eq!(record.operator(), model.layer(name));
+                assert_eq!(
+                    member.state.marks.has(Marks::UNCONFIRMED),
+                    instance.unconfirmed,
+                    "{name:?}"
+                );
                 assert_eq!(world.lease(service, &name.1.to_string()), Some(instance.lease));
                 assert_eq!(view.get(&name.1).unwrap().state, member.state);
                 counts.0 += usize::from(member.healthy());
@@ -218,11 +226,18 @@ impl Both {
         let declared = world.history.iter().filter(
             |done| matches!(&done.mutation, Mutation::ServiceDeclared { service: of, .. } if of == service),
         );
+        // After a restart all views are new, and once more when all are known.
+        let warmed = world
+            .history
+            .iter()
+            .filter(|done| done.mutation == Mutation::Warmed);
+        let whole = warmed.map(|done| done.revision).max().max(world.reopened);
         let newest = changed
             .map(|(revision, _)| *revision)
             .chain(declared.map(|done| done.revision))
             .max();
-        assert_eq!(newest, Some(view.revision));
+        assert_eq!(newest.max(whole), Some(view.revision));
+        assert_eq!(view.complete, model.warming.is_none());
         let layers = world.catalog.layers(service.borrowed());
         let expected: Vec<_> = model.layers_of(service).collect();
         let seen: Vec<_> = layers

@@ -66,6 +66,10 @@ pub(in crate::catalog::tests) enum Op {
     Expiry {
         on: Option<bool>,
     },
+    /// A step of a checkpoint.
+    Capture {
+        chunks: usize,
+    },
     Reopen,
 }
 
@@ -96,7 +100,8 @@ pub(in crate::catalog::tests) fn operation() -> impl Strategy<Value = Op> {
             .prop_map(|(service, patch, must)| Op::DeclareService { service, patch, must }),
         1 => (0..SERVICES.len()).prop_map(|service| Op::RemoveService { service }),
         1 => prop::option::of(any::<bool>()).prop_map(|on| Op::Expiry { on }),
-        1 => Just(Op::Reopen),
+        3 => (1_usize..4).prop_map(|chunks| Op::Capture { chunks }),
+        2 => Just(Op::Reopen),
     ]
 }
 

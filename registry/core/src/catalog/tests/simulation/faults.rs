@@ -120,7 +120,15 @@ impl Machine {
         self.clock = LivenessClock::new(Mono(self.mono));
         self.last_turn = self.mono;
         self.world.now = Mono(self.mono);
+        self.restarted = self.world.now;
+        if self.rng.random_bool(0.4) {
+            // All that ever was is still in the log.
+            self.world.checkpoint.clear();
+        }
+        self.seen.checkpoints += u64::from(!self.world.checkpoint.is_empty());
+        let pieces = self.world.pieces();
         self.world.reopen();
+        assert_eq!(self.world.pieces(), pieces);
         let (now, awake) = (self.world.now.0, self.awake());
         self.oracle.restart(now, awake);
         invariants::invariant_8_a_restart_changes_no_list(&self.services, &before, &self.world);

@@ -5,7 +5,7 @@ use super::oracle::{Stand, TICK};
 use crate::catalog::testing::World;
 use crate::catalog::tests::deltas::{Contents, caught_up, contents};
 use crate::catalog::{GuardEvent, Mutation};
-use crate::liveness::GuardConfig;
+use crate::liveness::{GuardConfig, LivenessClock};
 use crate::model::{Health, Marks, Reason, Revision, ServiceKey};
 
 /// Every change has one revision, revisions strictly grow, a view shows one state.
@@ -36,7 +36,10 @@ pub(super) fn invariants_3_and_6_nothing_is_early(machine: &Machine, mutations: 
     let (now, awake) = (machine.world.now.0, machine.awake());
     for mutation in mutations {
         // What else is due are the ends of layers and services, which are not so soon here.
-        let (service, endpoint) = mutation.subject().instance().expect("of instances");
+        let Some((service, endpoint)) = mutation.subject().instance() else {
+            assert_eq!(*mutation, Mutation::Warmed);
+            continue;
+        };
         let Some(known) = machine.oracle.known.get(&(service.clone(), endpoint.clone())) else {
             continue;
         };
@@ -164,16 +167,46 @@ pub(super) fn invariant_4_views_show_what_was_measured(machine: &Machine) {
     assert_eq!(seen, machine.world.catalog.instances());
 }
 
-/// After a restart the lists are what they were.
+/// After a restart the lists are what they were, but for what the guard of the process before said.
 pub(super) fn invariant_8_a_restart_changes_no_list(services: &[String], before: &[Contents], world: &World) {
     for (service, before) in services.iter().zip(before) {
-        assert_eq!(
-            world
-                .view(service)
-                .map(|view| contents(&view))
-                .unwrap_or_default(),
-            *before
-        );
+        let mut before = before.clone();
+        for (state, _) in before.values_mut() {
+            state.marks = Marks::NONE;
+        }
+        let after = world.view(service).map(|view| contents(&view));
+        assert_eq!(after.unwrap_or_default(), before);
+    }
+}
+
+/// After a restart it is complete again within a beat window, and who was heard of since then is shown as confirmed.
+pub(super) fn invariant_8_who_beats_after_a_restart_is_confirmed(machine: &Machine) {
+    let world = &machine.world;
+    let window = world.catalog.config().returning.unhealthy_after();
+    let over = machine
+        .restarted
+        .after(window)
+        .after(LivenessClock::LOOK_INTERVAL);
+    assert!(
+        world.catalog.complete() || world.now <= over,
+        "it never ends to warm up"
+    );
+    if !world.catalog.complete() {
+        return;
+    }
+    for service in &machine.services {
+        let Some(view) = world.view(service) else { continue };
+        assert!(view.complete);
+        for member in view
+            .members()
+            .filter(|member| member.state.marks.has(Marks::UNCONFIRMED))
+        {
+            let known = &machine.oracle.known[&(view.key.clone(), member.endpoint.clone())];
+            assert!(
+                known.last_beat <= known.restarted,
+                "{member:?} was heard of: {known:?}"
+            );
+        }
     }
 }
 

@@ -70,6 +70,8 @@ pub(super) struct Machine {
     pub(super) queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
     pub(super) queued: u64,
     pub(super) seen: Seen,
+    /// When it started last.
+    pub(super) restarted: Mono,
     /// The revision that was checked last.
     pub(super) checked: Revision,
 }
@@ -132,6 +134,7 @@ impl Machine {
             queue: BinaryHeap::new(),
             queued: 0,
             seen: Seen::default(),
+            restarted: Mono(mono),
             checked: Revision::ZERO,
         };
         machine.world.reopen();
@@ -195,6 +198,11 @@ impl Machine {
 
     fn turn(&mut self) {
         self.last_turn = self.mono;
+        // Checkpoints are made while all goes on.
+        if self.rng.random_bool(0.02) {
+            let chunks = self.rng.random_range(1..4);
+            self.world.capture_some(chunks);
+        }
         self.world.now = self.clock.look(Mono(self.mono)).0;
         let now = self.world.now;
         let (mutations, events) = self.world.catalog.due(now);
@@ -226,6 +234,7 @@ impl Machine {
             return;
         }
         invariants::invariant_3_deadlines_are_exact(self);
+        invariants::invariant_8_who_beats_after_a_restart_is_confirmed(self);
         // What these look at changes with revisions and guards only.
         if self.checked != self.world.revision() || guarded {
             self.checked = self.world.revision();

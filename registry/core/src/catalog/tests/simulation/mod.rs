@@ -26,6 +26,8 @@ struct Seen {
     expiries: u64,
     stalls: u64,
     restarts: u64,
+    /// Those of them that began with a checkpoint.
+    checkpoints: u64,
     turned: u64,
     resumed: u64,
     snapshots: u64,
@@ -40,6 +42,7 @@ impl Seen {
         self.expiries += other.expiries;
         self.stalls += other.stalls;
         self.restarts += other.restarts;
+        self.checkpoints += other.checkpoints;
         self.turned += other.turned;
         self.resumed += other.resumed;
         self.snapshots += other.snapshots;
@@ -106,7 +109,12 @@ fn the_invariants_hold_whatever_happens() {
             "{all:?}"
         );
         assert!(
-            all.suspects > 0 && all.turned > 0 && all.stalls > 0 && all.restarts > 0 && all.resumed > 0,
+            all.suspects > 0
+                && all.turned > 0
+                && all.stalls > 0
+                && all.restarts > all.checkpoints
+                && all.checkpoints > 0
+                && all.resumed > 0,
             "{all:?}"
         );
     }

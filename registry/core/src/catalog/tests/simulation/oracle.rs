@@ -164,6 +164,10 @@ impl Oracle {
         self.ended.clear();
         for known in self.known.values_mut() {
             (known.last_beat, known.restarted, known.last_beat_awake) = (now, now, awake);
+            // No guard holds yet.
+            if known.stand == Stand::Suspect {
+                known.stands(Stand::Live, now);
+            }
         }
     }
 

@@ -1,0 +1,242 @@
+//! Putting a catalog together again: from the pieces of a checkpoint, and from what was committed after it.
+//!
+//! A million instances must be there within about a second: rosters are built in order, nothing enters the change log,
+//! and the wheel holds nobody before the end.
+
+use std::sync::Arc;
+
+use crate::changes::Gap;
+use crate::model::{Epoch, Health, Liveness, Marks, Member, Mono, Reason, Record, Revision};
+
+use super::Catalog;
+use super::command::{Committed, Subject};
+use super::layering::KeptLayer;
+use super::piece::{InstancePiece, Piece, ServicePiece};
+use super::service::CountedAs;
+use super::slots::{Phase, Slot};
+
+/// What is known while the catalog is being restored.
+#[derive(Debug, Default)]
+pub(super) struct Restoring {
+    /// Everything up to here is in the pieces.
+    as_of: Revision,
+    /// The service that instances belong to.
+    service: Option<u32>,
+}
+
+impl Catalog {
+    /// Takes the next piece of a checkpoint. All of them come before what was committed since, and before anybody reads.
+    ///
+    /// Instances without their service before them are left out; so is one that is there already.
+    pub fn restore(&mut self, piece: Piece, now: Mono) {
+        match piece {
+            Piece::Begin { as_of } => {
+                self.log.lacks_until(as_of);
+                self.restoring = Some(Restoring { as_of, service: None });
+            }
+            Piece::Namespace { namespace, info } => self.declare_namespace(namespace, info),
+            Piece::Setting { name, value } => self.change_setting(name, Some(value), now),
+            Piece::Service(service) => self.restore_service(*service),
+            Piece::Instances(instances) => self.restore_instances(instances, now),
+        }
+    }
+
+    fn restore_service(&mut self, piece: ServicePiece) {
+        self.log.lacks_until(piece.as_of);
+        let index = self.service_or_new(piece.key, piece.revision);
+        if let Some(service) = self.services[index as usize].as_mut() {
+            service.as_of = piece.as_of;
+            // Of what was before its last change nothing is known, and after that nothing happened.
+            service.floor = piece.revision;
+            service.settings = piece.settings;
+            service.emptied_by = piece.emptied_by;
+            service.layers = piece
+                .layers
+                .into_iter()
+                .map(|piece| {
+                    let kept = KeptLayer {
+                        layer: piece.layer,
+                        of: piece.of,
+                        gone_since: None,
+                    };
+                    (piece.endpoint, kept)
+                })
+                .collect();
+        }
+        self.restoring.get_or_insert_default().service = Some(index);
+    }
+
+    fn restore_instances(&mut self, instances: Vec<InstancePiece>, now: Mono) {
+        let index = self.restoring.as_ref().and_then(|restoring| restoring.service);
+        let Some((index, service)) = index.and_then(|index| {
+            let service = self.services[index as usize].as_mut()?;
+            Some((index, service))
+        }) else {
+            return;
+        };
+        let (healthy, beating) = (service.healthy, service.beating);
+        for piece in instances {
+            let InstancePiece {
+                endpoint,
+                lease,
+                mut registration,
+                declared,
+                state,
+            } = piece;
+            // Out of order only if somebody has tampered with it.
+            let in_order = service.roster.is_last(&endpoint);
+            if !in_order && service.roster.get(&endpoint).is_some() {
+                continue;
+            }
+            registration.cluster = service.clusters.enter(&registration.cluster);
+            let mut slot = Slot::new(index, endpoint.clone());
+            slot.begin(&registration.liveness, registration.expires, now);
+            let number = self.slots.insert(slot);
+            let interval = match registration.liveness {
+                Liveness::Beat(timings) => Some(timings.interval()),
+                _ => None,
+            };
+            let identity = self.beats.identity(service.shared.key.borrowed(), &endpoint);
+            self.beats.occupy(number, identity, lease, interval, now);
+            let layer = match service.layers.is_empty() {
+                true => None,
+                false => service.layers.get(&endpoint).map(|kept| &kept.layer),
+            };
+            let record = Arc::new(Record::new(registration, layer, declared));
+            let member = Member {
+                endpoint,
+                slot: number,
+                state,
+                record,
+            };
+            service.count(&CountedAs::from(&member), true);
+            match in_order {
+                true => service.roster.push(member),
+                false => service.roster.insert(member),
+            }
+        }
+        self.healthy = self.healthy + service.healthy - healthy;
+        if service.expires() {
+            self.beating = self.beating + service.beating - beating;
+        }
+    }
+
+    /// Whether what was committed is in the pieces already.
+    pub(super) fn is_restored(&self, committed: &Committed) -> bool {
+        let Some(restoring) = &self.restoring else {
+            return false;
+        };
+        committed.revision <= restoring.as_of
+            || match committed.mutation.subject() {
+                Subject::Instance(key, _) | Subject::Service(key) => self
+                    .service(key.borrowed())
+                    .is_some_and(|(_, service)| committed.revision <= service.as_of),
+                Subject::Namespace(_) | Subject::Setting(_) | Subject::Registry => false,
+            }
+    }
+
+    /// Begins or goes on with a history: the next revision is above `revision`. `gaps` are those of its revisions of which
+    /// nobody knows any more what they said. Once, after all that is known was restored, and before anybody reads.
+    ///
+    /// All that was restored begins anew: deadlines are whole from `now` on, no guard holds, and who has to show that he
+    /// lives is unconfirmed until he does. If anything was restored, or may have been lost, the catalog is incomplete from
+    /// here on; see [`super::warming`].
+    pub fn resume(&mut self, epoch: Epoch, revision: Revision, gaps: Vec<Gap>, now: Mono) {
+        debug_assert!(revision >= self.revision, "revisions are not used again");
+        self.epoch = epoch;
+        self.revision = revision;
+        self.restored = revision;
+        let lost = gaps.last().is_some_and(|gap| gap.until >= revision);
+        self.gaps = gaps.into();
+        self.restoring = None;
+        self.sessions.clear();
+        self.judged.clear();
+        self.holding.clear();
+        self.guard = crate::liveness::Guard::default();
+        (self.beating, self.suspects) = (0, 0);
+        if !self.directory.is_empty() || lost {
+            self.floor.raise(revision);
+            self.begin_warming(lost, now);
+        }
+        for index in self.directory.values().copied().collect::<Vec<_>>() {
+            self.begin_anew(index, now);
+        }
+    }
+
+    /// The same for a service.
+    fn begin_anew(&mut self, index: u32, now: Mono) {
+        let Some(service) = self.services[index as usize].as_mut() else {
+            return;
+        };
+        (service.guard, service.beating) = (None, 0);
+        service.expires_since = now;
+        let (mut marked, mut awaited) = (false, Vec::new());
+        for at in 0..service.roster.chunks().len() {
+            for member in service.roster.chunk_mut(at) {
+                let liveness = member.record.registration.liveness;
+                let unconfirmed = !matches!(liveness, Liveness::Static);
+                let marks = Marks::NONE.with(Marks::UNCONFIRMED, unconfirmed);
+                // What this process has no part in any more: nobody is told by a change.
+                marked |= !member.state.marks.with(Marks::UNCONFIRMED, false).is_empty();
+                member.state.marks = marks;
+                let silent =
+                    member.state.health == Health::Unhealthy && member.state.reason == Reason::Silent;
+                if let Some(slot) = self.slots.get_mut(member.slot) {
+                    slot.begin(&liveness, member.record.registration.expires, now);
+                    slot.fell.take();
+                    slot.unconfirmed = unconfirmed;
+                    if matches!(liveness, Liveness::Session(_)) {
+                        slot.timings = Some(self.config.returning);
+                    }
+                    if silent && slot.timings.is_some() {
+                        slot.phase = Phase::Silent;
+                    }
+                    awaited.push((member.slot, slot.timings.is_some()));
+                }
+                service.beating += u32::from(CountedAs::from(&*member).beats());
+            }
+        }
+        if marked {
+            service.floor = self.restored;
+        }
+        if service.expires() {
+            self.beating += service.beating;
+        }
+        let key = service.key().clone();
+        if service.roster.is_empty() {
+            if let Some(since) = service.empty_since.replace(now) {
+                self.emptied.remove(&(since, key.clone()));
+            }
+            self.emptied.insert((now, key.clone()));
+        }
+        let roster = &service.roster;
+        for (endpoint, kept) in &mut service.layers {
+            if let Some(since) = kept.gone_since.take() {
+                self.gone_layers.remove(&(since, key.clone(), endpoint.clone()));
+            }
+            if !kept.layer.sticky && roster.get(endpoint).is_none() {
+                kept.gone_since = Some(now);
+                self.gone_layers.insert((now, key.clone(), endpoint.clone()));
+            }
+        }
+        for (number, timed) in awaited {
+            self.beats.cell(number).restart(now);
+            if timed {
+                self.flag(number);
+                self.beats.set_unconfirmed(number);
+                self.arm_early(number, now);
+            }
+        }
+    }
+
+    /// Arms a restored instance. All of them have the same deadline or nearly; so that they are not all looked at together
+    /// each is looked at for the first time at a moment of its own before it, and most will have beaten by then.
+    fn arm_early(&mut self, number: u32, now: Mono) {
+        let last_beat = self.beats.cell(number).last_beat();
+        if let Some(deadline) = self.slots.get(number).and_then(|slot| slot.deadline(last_beat)) {
+            let spread = deadline.since(now) / 3;
+            let before = spread * (number % 1024) / 1024;
+            self.arm_at(number, now.after(deadline.since(now) - before));
+        }
+    }
+}
