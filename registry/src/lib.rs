@@ -1,5 +1,6 @@
 //! The server: wiring of engine and doors, configuration, logs. The binary is a thin `main` over this.
 //!
+//! - [`backup`]: `beatrix export` and `beatrix import`.
 //! - [`config`]: every key, from file, environment and flags.
 //! - [`logs`]: structured logs.
 //! - [`serve`]: starts everything, and stops it in order.
@@ -7,6 +8,7 @@
 //! - `probes`: `/livez` and `/readyz`.
 //! - `report`: a log line for each change, in bounded number.
 
+pub mod backup;
 pub mod config;
 mod listener;
 pub mod logs;

@@ -10,8 +10,10 @@
 //! - [`service`]: one service, lists of services, deltas.
 //! - [`watch`]: the events of the SSE stream and their acknowledgement.
 //! - [`history`]: membership changes and registry status.
+//! - [`backup`]: the lines of a backup.
 //! - [`problem`]: errors as RFC 9457 describes them.
 
+pub mod backup;
 pub mod beat;
 pub mod history;
 pub mod instance;
@@ -19,6 +21,11 @@ pub mod problem;
 pub mod service;
 pub mod watch;
 
+pub use backup::{
+    BACKUP_FORMAT, BACKUP_VERSION, BackupChecker, BackupCluster, BackupDeclared, BackupEnd, BackupHeader,
+    BackupInstance, BackupLayer, BackupLine, BackupLiveness, BackupNamespace, BackupRemoval, BackupService,
+    BackupServiceSettings, BackupSetting, ImportRefusal, ImportReport,
+};
 pub use beat::{BeatRequest, BeatResponse, DeclaredStatus, StatusReport};
 pub use history::{
     ChangeKind, ChangedBy, EventsPage, FieldDifference, GuardEnded, GuardStatus, InstanceDifference,

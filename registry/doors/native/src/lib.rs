@@ -2,10 +2,11 @@
 //!
 //! An adapter: it parses into the domain's types, calls the [`Registry`], and renders what comes back. In the order
 //! in which a request meets them: [`limits`] and `extract` (bodies, parameters, paths), a file for each resource
-//! (`instances`, `operator`, `beats`, `services`, `watch`, `history`, `past`), `render` (JSON of views and events), `problem` (errors).
+//! (`instances`, `operator`, `beats`, `services`, `watch`, `history`, `past`, `backup`), `render` (JSON of views and events), `problem` (errors).
 //!
 //! The wire types are those of `beatrix-wire`; what is rendered by hand is tested to read back as them.
 
+pub mod backup;
 mod beats;
 mod extract;
 mod history;

@@ -6,6 +6,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::backup::{export, import};
 use crate::{beats, history, instances, operator, past, services, watch};
 
 #[derive(OpenApi)]
@@ -20,6 +21,7 @@ use crate::{beats, history, instances, operator, past, services, watch};
         (name = "instances", description = "Register, beat, deregister, operate"),
         (name = "services", description = "Who is there"),
         (name = "watch", description = "Be told of every change"),
+        (name = "backup", description = "Everything as lines, and back"),
         (name = "history", description = "What happened, and how the registry is"),
     )
 )]
@@ -44,6 +46,8 @@ pub(crate) fn router() -> OpenApiRouter<Registry> {
         .routes(routes!(watch::acknowledge))
         .routes(routes!(history::events))
         .routes(routes!(past::difference))
+        .routes(routes!(export::export))
+        .routes(routes!(import::import))
         .routes(routes!(history::status))
         .routes(routes!(history::end_guard))
 }

@@ -136,6 +136,7 @@ impl RegistryBuilder {
             catalog,
             hub,
             history,
+            backups: Default::default(),
             owner: sender,
             stop,
             stopped,

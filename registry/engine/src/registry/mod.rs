@@ -4,6 +4,7 @@
 //! - Reads take the current view; a look-up takes no lock while nothing has changed.
 //! - Writes go one way: propose, commit, apply, publish. One owner does that, for all, in groups.
 
+mod backup;
 mod beat;
 mod builder;
 mod drain;
@@ -28,6 +29,7 @@ use crate::config::EngineConfig;
 use crate::hub::Hub;
 use crate::random::Random;
 
+pub use backup::{EXPORTS_MAX, Export, IMPORTS_MAX, ImportPlace};
 pub use beat::BeatReport;
 pub use builder::RegistryBuilder;
 pub use drain::Drained;
@@ -61,6 +63,7 @@ struct Inner {
     catalog: Arc<Mutex<Catalog>>,
     hub: Arc<Hub>,
     history: Option<past::Reader>,
+    backups: backup::Places,
     owner: mpsc::Sender<Request>,
     stop: CancellationToken,
     stopped: CancellationToken,

@@ -310,7 +310,7 @@ impl Registry {
         self.write(Command::Set { name, value }).await
     }
 
-    async fn write(&self, command: Command) -> Result<Written, WriteError> {
+    pub(super) async fn write(&self, command: Command) -> Result<Written, WriteError> {
         Ok(self.propose(command).await?.0)
     }
 
