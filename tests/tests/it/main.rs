@@ -2,6 +2,7 @@
 //!
 //! Every test has a registry of its own on a free port. The programs are not built here: `tests/run` does that.
 
+mod backup;
 mod bad_input;
 mod clients;
 mod config;

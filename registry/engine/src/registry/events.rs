@@ -96,7 +96,7 @@ impl Registry {
     /// # Errors
     /// If too many read the history, or it cannot be read.
     pub async fn all_events(&self, query: EventsQuery) -> Result<EventsPage, PastError> {
-        let held = self.events(&query);
+        let mut held = self.events(&query);
         let Some(reader) = &self.inner.history else {
             return Ok(held);
         };
@@ -105,6 +105,12 @@ impl Registry {
             Revision::ZERO => held.version.revision.next(),
             oldest => oldest,
         };
+        let bounds = reader.bounds();
+        held.oldest = match held.oldest {
+            Revision::ZERO => bounds.after.next(),
+            oldest => oldest.min(bounds.after.next()),
+        };
+        held.truncated = query.after < bounds.after;
         let full = query.newest_first && held.next > Revision::ZERO;
         if query.after.next() >= held_from || full {
             return Ok(held);
@@ -135,7 +141,6 @@ async fn read_older(
         newest_first: query.newest_first,
         limit: wanted,
     };
-    let bounds = reader.bounds();
     let page = if wanted == 0 {
         Default::default()
     } else {
@@ -143,10 +148,6 @@ async fn read_older(
     };
     // What stands in the history and is no change was looked at, too: the page ends where the reading ended.
     let found: Vec<Change> = page.found.iter().filter_map(Change::of).collect();
-    let oldest = match held.oldest {
-        Revision::ZERO => bounds.after.next(),
-        oldest => oldest.min(bounds.after.next()),
-    };
     let (mut changes, next) = if query.newest_first {
         let more = page.reached.or((wanted == 0).then_some(held_from));
         let next = query.next(more, held.version.revision);
@@ -166,8 +167,8 @@ async fn read_older(
     changes.truncate(query.limit);
     Ok(EventsPage {
         version: held.version,
-        oldest,
-        truncated: query.after < bounds.after,
+        oldest: held.oldest,
+        truncated: held.truncated,
         next,
         changes,
     })

@@ -5,9 +5,12 @@
     reason = "tests may; clippy sees only #[test] functions as tests"
 )]
 
+mod backup;
 mod bad_input;
 mod door;
 mod instances;
+mod kept;
+mod past;
 mod services;
 mod time;
 mod watch;
