@@ -15,7 +15,9 @@
 //! | journal | durable when acknowledged | after a restart |
 //! | --- | --- | --- |
 //! | [`Memory`] | nothing | a new epoch, nothing known |
+//! | [`Embedded`] | what is to be durable; the rest 100 ms later | the same epoch, all that was written |
 
+pub mod embedded;
 mod history;
 mod memory;
 
@@ -26,6 +28,7 @@ use beatrix_core::catalog::{Committed, Keep, Piece, Proposed};
 use beatrix_core::model::{Epoch, Revision, Wall};
 
 pub use beatrix_core::changes::Gap;
+pub use embedded::{Embedded, EmbeddedConfig};
 pub use history::{Bounds, CommittedPage, CommittedQuery, History, is_about};
 pub use memory::Memory;
 
