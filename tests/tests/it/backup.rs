@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
+use beatrix_tests::eventually::{SOON, eventually};
 use beatrix_tests::http1::{self, Request};
 use beatrix_tests::native::{beating, instance_path, service_path, standing};
 use beatrix_tests::programs;
@@ -113,12 +114,13 @@ async fn a_registry_that_is_read_from_a_backup_is_equal_and_knows_its_clients() 
     assert_eq!(lists(&from).await?, lists(&to).await?);
     let beat = to.native().beat("beatrix", &[lease]).await?;
     assert_eq!((beat.renewed, beat.unknown.len()), (1, 0));
-    let view = to
-        .native()
-        .view("orders")
-        .await?
-        .ok_or_else(|| anyhow::anyhow!("gone"))?;
-    assert!(view.instances.iter().all(|instance| !instance.unconfirmed));
+    // The beat is answered before its owner has looked at it.
+    eventually("the beat confirms it", SOON, async || {
+        let view = to.native().view("orders").await.ok()??;
+        let confirmed = view.instances.iter().all(|instance| !instance.unconfirmed);
+        confirmed.then_some(())
+    })
+    .await;
     let revision = to.revision().await?;
     let (well, told) = import(&to, &[], &lines).await?;
     assert!(well && to.revision().await? == revision, "{told}");
