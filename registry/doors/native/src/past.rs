@@ -157,17 +157,17 @@ fn members(past: &Past) -> BTreeMap<&beatrix_core::model::Endpoint, &Member> {
 /// As it is shown everywhere else.
 fn instance(member: &Member) -> Result<wire::Instance> {
     let value = fields(member)?;
-    serde_json::from_value(Value::Object(value)).map_err(unshown)
+    serde_json::from_value(Value::Object(value)).map_err(|error| unshown(&error))
 }
 
 fn fields(member: &Member) -> Result<serde_json::Map<String, Value>> {
-    match serde_json::to_value(InstanceJson(member)).map_err(unshown)? {
+    match serde_json::to_value(InstanceJson(member)).map_err(|error| unshown(&error))? {
         Value::Object(fields) => Ok(fields),
         _ => Err(PastError::Unavailable("an instance is shown as an object".into()).into()),
     }
 }
 
-fn unshown(error: serde_json::Error) -> Failure {
+fn unshown(error: &serde_json::Error) -> Failure {
     PastError::Unavailable(error.to_string()).into()
 }
 

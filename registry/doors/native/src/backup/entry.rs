@@ -274,7 +274,7 @@ fn instance(line: wire::BackupInstance) -> Result<InstancePiece, Invalid> {
         line.zone.as_deref().unwrap_or_default(),
     )?;
     let incarnation: Option<Incarnation> = line.incarnation.map(|text| text.parse()).transpose()?;
-    let declared = line.declared.map(declared).transpose()?.flatten();
+    let declared = line.declared.as_ref().map(declared).transpose()?.flatten();
     let reason = Reason::ALL
         .into_iter()
         .find(|reason| reason.as_str() == line.reason)
@@ -306,7 +306,7 @@ fn instance(line: wire::BackupInstance) -> Result<InstancePiece, Invalid> {
     })
 }
 
-fn declared(line: wire::BackupDeclared) -> Result<Option<Declared>, Invalid> {
+fn declared(line: &wire::BackupDeclared) -> Result<Option<Declared>, Invalid> {
     let status = match line.status {
         wire::DeclaredStatus::Up => return Ok(None),
         wire::DeclaredStatus::Draining => DeclaredStatus::Draining,

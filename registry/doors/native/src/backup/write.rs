@@ -40,7 +40,7 @@ impl Writer {
             at_ms: at.0,
             namespaces: self.namespace.as_ref().map(|only| vec![only.to_string()]),
         };
-        self.line(into, wire::BackupLine::Header(header));
+        self.line(into, &wire::BackupLine::Header(header));
     }
 
     /// The lines of the next piece. Those of namespaces and settings must come before services, ordered by name.
@@ -55,7 +55,7 @@ impl Writer {
                         name: info.name.clone(),
                         description: info.description.clone(),
                     };
-                    self.line(into, wire::BackupLine::Namespace(line));
+                    self.line(into, &wire::BackupLine::Namespace(line));
                 }
             }
             Piece::Setting { name, value } => {
@@ -65,7 +65,7 @@ impl Writer {
                         name: name.to_string(),
                         value: value.to_string(),
                     };
-                    self.line(into, wire::BackupLine::Setting(line));
+                    self.line(into, &wire::BackupLine::Setting(line));
                 }
             }
             Piece::Service(service) => self.service(into, &service),
@@ -75,7 +75,7 @@ impl Writer {
                 };
                 self.end.instances += instances.len() as u64;
                 for piece in instances {
-                    self.line(into, wire::BackupLine::Instance(instance(&service, piece)));
+                    self.line(into, &wire::BackupLine::Instance(instance(&service, piece)));
                 }
             }
         }
@@ -85,7 +85,7 @@ impl Writer {
     pub fn end(&mut self, into: &mut Vec<u8>) {
         let mut end = std::mem::take(&mut self.end);
         end.crc32 = format!("{:08x}", self.crc.clone().finalize());
-        self.line(into, wire::BackupLine::End(end));
+        self.line(into, &wire::BackupLine::End(end));
     }
 
     fn wants(&self, namespace: &Namespace) -> bool {
@@ -105,16 +105,16 @@ impl Writer {
             service: piece.key.name.to_string(),
             settings: piece.settings.as_deref().map(settings),
         };
-        self.line(into, wire::BackupLine::Service(line));
+        self.line(into, &wire::BackupLine::Service(line));
         self.end.layers += piece.layers.len() as u64;
         for layer_piece in &piece.layers {
-            self.line(into, wire::BackupLine::Layer(layer(&piece.key, layer_piece)));
+            self.line(into, &wire::BackupLine::Layer(layer(&piece.key, layer_piece)));
         }
     }
 
-    fn line(&mut self, into: &mut Vec<u8>, line: wire::BackupLine) {
+    fn line(&mut self, into: &mut Vec<u8>, line: &wire::BackupLine) {
         let start = into.len();
-        line_into(into, &line);
+        line_into(into, line);
         self.crc.update(&into[start..]);
     }
 }

@@ -116,7 +116,7 @@ impl History for Kept {
             .committed
             .iter()
             .filter(|done| done.at <= at && done.revision > state.cut);
-        let found = found.last().map(|done| done.revision);
+        let found = found.max_by_key(|done| done.revision).map(|done| done.revision);
         Box::pin(std::future::ready(Ok(found)))
     }
 
