@@ -1,5 +1,6 @@
 //! The server: wiring of engine and doors, configuration, logs. The binary is a thin `main` over this.
 //!
+//! - [`backup`]: `beatrix export` and `beatrix import`.
 //! - [`config`]: every key, from file, environment and flags.
 //! - [`logs`]: structured logs.
 //! - [`serve`]: starts everything, and stops it in order.
@@ -10,6 +11,7 @@
 //! - `report`: a log line for each change, in bounded number.
 
 mod asking;
+pub mod backup;
 pub mod config;
 mod listener;
 pub mod logs;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use beatrix::backup::Job;
 use beatrix::config::{self, Outcome};
 
 #[global_allocator]
@@ -19,6 +20,7 @@ const USAGE: u8 = 64;
 fn main() -> ExitCode {
     let config = match config::from_process() {
         Ok(Outcome::Serve(config)) => config,
+        Ok(Outcome::Backup(job)) => return back_up(job),
         Ok(Outcome::Print(text)) => {
             println!("{text}");
             return ExitCode::SUCCESS;
@@ -47,6 +49,32 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "stopped");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes or reads a backup. Only the backup itself goes to the standard output.
+#[expect(clippy::print_stderr, reason = "this is the command line")]
+fn back_up(job: Job) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(beatrix::backup::run(job)) {
+        Ok((told, well)) => {
+            eprintln!("{told}");
+            if well {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
             ExitCode::FAILURE
         }
     }

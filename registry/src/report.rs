@@ -27,8 +27,8 @@ pub(crate) async fn run(registry: Registry) {
         }
         let page = registry.events(&EventsQuery {
             after,
-            service: None,
             limit: LINES_MAX,
+            ..EventsQuery::default()
         });
         for change in &page.changes {
             let key = &change.service;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::KEYS;
+use crate::backup::{Export, Import, Job};
 
 /// Before each variable of the environment.
 const PREFIX: &str = "BEATRIX_";
@@ -40,10 +41,86 @@ fn options(mut command: Command) -> Command {
     command
 }
 
+/// What the command line asks for.
+pub(super) enum Asked {
+    /// To run the registry, with this file and these flags.
+    Serve(Option<PathBuf>, Values),
+    /// To write or read a backup.
+    Backup(Job),
+}
+
+fn url() -> Arg {
+    Arg::new("url")
+        .long("url")
+        .value_name("URL")
+        .default_value("http://127.0.0.1:8848")
+        .help("Where the registry listens")
+}
+
+fn export() -> Command {
+    Command::new("export")
+        .about("Writes a backup of a registry that runs, as JSON lines")
+        .after_help("A backup holds leases and the passwords of checkers: keep it as you keep those.")
+        .arg(url())
+        .arg(
+            Arg::new("namespace")
+                .long("namespace")
+                .value_name("NAMESPACE")
+                .help("Only this namespace, without settings of the registry"),
+        )
+        .arg(
+            Arg::new("output")
+                .long("output")
+                .value_name("FILE")
+                .help("Writes this file, which only its owner may read, instead of the standard output"),
+        )
+}
+
+fn import() -> Command {
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+    };
+    Command::new("import")
+        .about("Reads a backup into a registry that runs")
+        .after_help("The whole backup is checked before anything of it is sent. What is sent twice changes nothing.")
+        .arg(url())
+        .arg(
+            Arg::new("input")
+                .long("input")
+                .value_name("FILE")
+                .help("Reads this file instead of the standard input"),
+        )
+        .arg(flag("merge", "Overwrites what the backup names and keeps the rest. The default").conflicts_with("replace"))
+        .arg(flag(
+            "replace",
+            "Also removes what the backup does not name, in the namespaces that it names: persistent instances, \
+             layers, services, settings",
+        ))
+        .arg(flag("persistent-only", "Leaves out instances that beat"))
+        .arg(flag("dry-run", "Checks the backup and changes nothing"))
+}
+
+fn backup(matches: &ArgMatches) -> Option<Job> {
+    let text = |matches: &ArgMatches, name: &str| matches.get_one::<String>(name).cloned();
+    if let Some(matches) = matches.subcommand_matches("export") {
+        return Some(Job::Export(Export {
+            url: text(matches, "url").unwrap_or_default(),
+            namespace: text(matches, "namespace"),
+            output: text(matches, "output").map(PathBuf::from),
+        }));
+    }
+    let matches = matches.subcommand_matches("import")?;
+    Some(Job::Import(Import {
+        url: text(matches, "url").unwrap_or_default(),
+        input: text(matches, "input").map(PathBuf::from),
+        replace: matches.get_flag("replace"),
+        persistent_only: matches.get_flag("persistent-only"),
+        dry_run: matches.get_flag("dry-run"),
+    }))
+}
+
 /// Parses the flags. Help and version come as an error that is none.
-pub(super) fn flags(
-    args: impl IntoIterator<Item = OsString>,
-) -> Result<(Option<PathBuf>, Values), clap::Error> {
+pub(super) fn flags(args: impl IntoIterator<Item = OsString>) -> Result<Asked, clap::Error> {
     let about = "A service registry that knows who is alive";
     let after = "Every option can also be set as BEATRIX_<OPTION> in the environment, and by its name with \
                  underscores in the file. Flags beat the environment, which beats the file.";
@@ -57,9 +134,15 @@ pub(super) fn flags(
         .after_help(after)
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand(serve)
+        .subcommand(export())
+        .subcommand(import())
         .args_conflicts_with_subcommands(true);
     let matches = command.try_get_matches_from(args)?;
-    Ok(given(matches.subcommand_matches("serve").unwrap_or(&matches)))
+    if let Some(job) = backup(&matches) {
+        return Ok(Asked::Backup(job));
+    }
+    let (file, values) = given(matches.subcommand_matches("serve").unwrap_or(&matches));
+    Ok(Asked::Serve(file, values))
 }
 
 fn given(matches: &ArgMatches) -> (Option<PathBuf>, Values) {

@@ -14,6 +14,10 @@ use std::time::Duration;
 use beatrix_engine::EngineConfig;
 use beatrix_probes::Network;
 
+use layers::Asked;
+
+use crate::backup::Job;
+
 pub use keys::{KEYS, Key};
 
 /// How logs are written.
@@ -67,6 +71,8 @@ impl Default for Config {
 pub enum Outcome {
     /// To run the registry.
     Serve(Box<Config>),
+    /// To write or read a backup.
+    Backup(Job),
     /// To print this and end: help, or the version.
     Print(String),
 }
@@ -94,7 +100,8 @@ pub fn from(
 ) -> Result<Outcome, ConfigError> {
     let mut errors = Vec::new();
     let (file_flag, flags) = match layers::flags(args) {
-        Ok(flags) => flags,
+        Ok(Asked::Serve(file, flags)) => (file, flags),
+        Ok(Asked::Backup(job)) => return Ok(Outcome::Backup(job)),
         Err(error) if error.use_stderr() => return Err(ConfigError(vec![error.to_string()])),
         Err(help) => return Ok(Outcome::Print(help.to_string())),
     };
@@ -153,6 +160,7 @@ mod tests {
         match from(args, env) {
             Ok(Outcome::Serve(config)) => Ok(*config),
             Ok(Outcome::Print(text)) => Err(text),
+            Ok(Outcome::Backup(job)) => Err(format!("{job:?}")),
             Err(error) => Err(error.to_string()),
         }
     }

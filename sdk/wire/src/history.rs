@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::instance::Instance;
 use crate::probe::ProbeStatus;
 
 /// A page of membership changes.
@@ -18,10 +19,14 @@ pub struct EventsPage {
     pub revision: u64,
     /// True when changes after the one asked for are no longer held.
     pub truncated: bool,
-    /// Ask for changes after this revision to go on.
+    /// Ask for changes after this revision to go on, and later for what is new.
     pub next_after: u64,
-    /// The changes, oldest first; among them, in their place, what mass-expiry guards came to. Those do not count for
-    /// the limit of a page.
+    /// Newest first only: ask for changes before this revision to go on; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_before: Option<u64>,
+    /// The changes, in the order that was asked for. Of those from the journal's history a registration is told as
+    /// `registered`, also where it replaced another. Among them, in their place, what mass-expiry guards came to since this
+    /// process started; those do not count for the limit of a page.
     pub events: Vec<MembershipEvent>,
 }
 
@@ -131,6 +136,64 @@ pub enum GuardChange {
     Forced,
     /// It ended.
     Ended,
+}
+
+/// What became of a service between two revisions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ServiceDifference {
+    /// The namespace.
+    pub namespace: String,
+    /// The group.
+    pub group: String,
+    /// The name of the service.
+    pub service: String,
+    /// The history that revisions count in.
+    pub epoch: String,
+    /// The registry's revision of the earlier state.
+    pub from_revision: u64,
+    /// The registry's revision of the later state.
+    pub to_revision: u64,
+    /// Whether the service was there before.
+    pub existed: bool,
+    /// Whether it is there after.
+    pub exists: bool,
+    /// Instances that came, as they are after.
+    pub added: Vec<Instance>,
+    /// Instances that went, as they were before.
+    pub removed: Vec<Instance>,
+    /// Instances that are other than before.
+    pub changed: Vec<InstanceDifference>,
+    /// What changed the service, oldest first: who, when, and why. At most 10,000.
+    pub changes: Vec<MembershipEvent>,
+    /// True when there were more changes than are told; these are the newest.
+    pub truncated: bool,
+}
+
+/// What is other about an instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InstanceDifference {
+    /// Its address.
+    pub address: String,
+    /// Its port.
+    pub port: u16,
+    /// The fields that are other, by name.
+    pub fields: Vec<FieldDifference>,
+}
+
+/// A field of an [`Instance`] that is other than before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FieldDifference {
+    /// Its name; of a label `metadata.` and the label's.
+    pub field: String,
+    /// What it was; absent if it was not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<serde_json::Value>,
+    /// What it is; absent if it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<serde_json::Value>,
 }
 
 /// The state of the registry.

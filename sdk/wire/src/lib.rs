@@ -13,8 +13,10 @@
 //! - [`probe`]: what is asked of an instance that does not beat, and what came of it.
 //! - [`report`]: what consumers say about instances that they cannot reach.
 //! - [`explain`]: why an instance is as it is.
+//! - [`backup`]: the lines of a backup.
 //! - [`problem`]: errors as RFC 9457 describes them.
 
+pub mod backup;
 pub mod beat;
 pub mod explain;
 pub mod history;
@@ -25,14 +27,20 @@ pub mod report;
 pub mod service;
 pub mod watch;
 
+pub use backup::{
+    BACKUP_FORMAT, BACKUP_VERSION, BackupChecker, BackupCluster, BackupDeclared, BackupEnd, BackupHeader,
+    BackupInstance, BackupLayer, BackupLine, BackupLiveness, BackupNamespace, BackupRemoval, BackupService,
+    BackupServiceSettings, BackupSetting, ImportRefusal, ImportReport,
+};
 pub use beat::{BeatRequest, BeatResponse, DeclaredStatus, StatusReport};
 pub use explain::{
     BeatsExplained, Coded, Explanation, FlapExplained, GuardExplained, GuardsExplained, LookExplained, Next,
     ProbesExplained, ReportsExplained,
 };
 pub use history::{
-    ChangeKind, ChangedBy, EventsPage, GuardChange, GuardEnded, GuardEvent, GuardScope, GuardStatus,
-    LimitUse, MembershipEvent, RegistryStatus, StallStatus,
+    ChangeKind, ChangedBy, EventsPage, FieldDifference, GuardChange, GuardEnded, GuardEvent, GuardScope,
+    GuardStatus, InstanceDifference, LimitUse, MembershipEvent, RegistryStatus, ServiceDifference,
+    StallStatus,
 };
 pub use instance::{
     DrainRequest, DrainResponse, Health, InFlight, Instance, ListedLayer, Liveness, OperatorLayer,

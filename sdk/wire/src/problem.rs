@@ -61,6 +61,12 @@ pub mod kind {
     pub const WRONG_CLUSTER: &str = "wrong-cluster";
     /// The registry cannot take the write now; try again.
     pub const UNAVAILABLE: &str = "unavailable";
+    /// What is asked for is from before all that is kept.
+    pub const HISTORY_TOO_OLD: &str = "history-too-old";
+    /// Nothing is kept of the past.
+    pub const HISTORY_NOT_KEPT: &str = "history-not-kept";
+    /// A backup cannot be read.
+    pub const INVALID_BACKUP: &str = "invalid-backup";
     /// A defect of the registry.
     pub const INTERNAL: &str = "internal";
 }

@@ -3,6 +3,7 @@
 //! Every test has a registry of its own on a free port, but for those of probes, which have the servers that are asked.
 //! The programs are not built here: `tests/run` does that.
 
+mod backup;
 mod bad_input;
 mod clients;
 mod config;

@@ -71,6 +71,7 @@ impl Catalog {
                 endpoint,
                 layer,
             } => self.operate(&service, &endpoint, layer.as_deref(), moment),
+            Mutation::Imported { service, part } => self.import(service, *part, moment),
             Mutation::Ramped { service, shares } => self.ramp(&service, shares, moment),
             // None of these is a change of membership: nothing is pushed.
             Mutation::ServiceDeclared { service, settings } => {
@@ -100,7 +101,7 @@ impl Catalog {
         }
     }
 
-    fn register(
+    pub(super) fn register(
         &mut self,
         key: ServiceKey,
         endpoint: Endpoint,

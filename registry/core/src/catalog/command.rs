@@ -8,6 +8,8 @@ use crate::model::{
     ServicePatch, ServiceSettings, SessionId, SettingName, Share, Wall,
 };
 
+use super::importing::Part;
+
 /// A wish to change something. Proposed by a door; nothing has happened yet.
 #[derive(Debug, Clone)]
 pub enum Command {
@@ -127,6 +129,15 @@ pub enum Command {
         /// Its value; `None` for none.
         value: Option<Arc<str>>,
     },
+    /// Makes a part of a service what a backup says it was.
+    Import {
+        /// The service; it comes into being with its first part.
+        service: ServiceKey,
+        /// The part.
+        part: Box<Part>,
+        /// A fresh lease, taken if another instance has the one that the backup tells.
+        lease: Lease,
+    },
 }
 
 /// What a command or a mutation is about.
@@ -184,6 +195,7 @@ impl Command {
             | Self::Measure {
                 service, endpoint, ..
             } => Some(Subject::Instance(service, endpoint)),
+            Self::Import { service, part, .. } => Some(Subject::Instance(service, part.endpoint())),
             Self::DeclareService { service, .. } | Self::RemoveService { service } => {
                 Some(Subject::Service(service))
             }
@@ -297,6 +309,13 @@ pub enum Mutation {
         /// Its value; `None` for none.
         value: Option<Arc<str>>,
     },
+    /// A part of the service came from a backup.
+    Imported {
+        /// The service.
+        service: ServiceKey,
+        /// The part as it is from now on; its revision is that of the mutation.
+        part: Box<Part>,
+    },
     /// After a restart: the registry knows all instances again. All views are new from here on.
     Warmed,
 }
@@ -321,6 +340,7 @@ impl Mutation {
             | Self::Operated {
                 service, endpoint, ..
             } => Subject::Instance(service, endpoint),
+            Self::Imported { service, part } => Subject::Instance(service, part.endpoint()),
             Self::Ramped { service, .. }
             | Self::ServiceDeclared { service, .. }
             | Self::ServiceRemoved { service } => Subject::Service(service),

@@ -139,6 +139,9 @@ impl Catalog {
                 info,
                 must,
             } => return self.decide_declare_namespace(namespace, info, must),
+            Command::Import { service, part, lease } => {
+                return self.decide_import(service, *part, lease, reserved);
+            }
             Command::RemoveNamespace { namespace } => {
                 if self.namespace_info(&namespace).is_none() {
                     return Err(Refusal::NamespaceNotFound(namespace));
@@ -237,7 +240,7 @@ impl Catalog {
         ))
     }
 
-    fn check_limits(&self, service: Option<&Service>, reserved: usize) -> Result<(), Refusal> {
+    pub(super) fn check_limits(&self, service: Option<&Service>, reserved: usize) -> Result<(), Refusal> {
         let limit = |limit: &'static str, used: usize, max: usize| {
             if used + reserved < max {
                 Ok(())

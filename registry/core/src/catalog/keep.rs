@@ -4,6 +4,7 @@ use crate::model::{Lifetime, ServiceKey};
 
 use super::Catalog;
 use super::command::Command;
+use super::importing::Part;
 
 /// How a change is to be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -39,6 +40,13 @@ impl Catalog {
             | Command::Measure {
                 service, endpoint, ..
             } => self.holds_persistent(service, |service| service.roster.get(endpoint)),
+            Command::Import { service, part, .. } => match &**part {
+                Part::Layer(_) => true,
+                Part::Instance(piece) => {
+                    piece.registration.liveness.kind().lifetime() == Lifetime::Persistent
+                        || self.holds_persistent(service, |service| service.roster.get(&piece.endpoint))
+                }
+            },
             Command::Operate { .. }
             | Command::ClearOperator { .. }
             | Command::DeclareService { .. }

@@ -26,6 +26,7 @@ mod due;
 mod explaining;
 mod flapping;
 mod guarding;
+mod importing;
 mod keep;
 mod layering;
 mod namespaces;
@@ -70,6 +71,7 @@ pub use explaining::{
     There, Turn, Way,
 };
 pub use guarding::{GuardBy, GuardEvent, GuardTurn};
+pub use importing::Part;
 pub use keep::Keep;
 pub use layering::{LAYERS_PER_SERVICE_MAX, LayerInfo};
 pub use namespaces::{NAMESPACES_MAX, NamespaceSummary};

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::catalog::{Committed, Mutation, Part};
 use crate::model::{Endpoint, Origin, Reason, Revision, ServiceKey, Wall};
 
 /// What happened to an instance.
@@ -38,6 +39,37 @@ pub struct Change {
     pub reason: Reason,
     /// The service's change before this one: the changes of a service are found without looking at those of others.
     pub(crate) previous: Option<Place>,
+}
+
+impl Change {
+    /// The change that a mutation was, as far as it alone tells: that an instance was there before is not known, so that
+    /// each of its registrations is its first. `None` for what is no change of membership.
+    #[must_use]
+    pub fn of(committed: &Committed) -> Option<Self> {
+        let (kind, reason) = match &committed.mutation {
+            Mutation::Registered { .. } => (ChangeKind::Registered, Reason::Registered),
+            Mutation::Removed { reason, .. } => (ChangeKind::Removed, *reason),
+            Mutation::Measured { reason, .. } => (ChangeKind::Health, *reason),
+            Mutation::Declared { .. } => (ChangeKind::Health, Reason::Declared),
+            Mutation::Operated { .. } => (ChangeKind::Operator, Reason::Operator),
+            Mutation::Imported { part, .. } => match &**part {
+                Part::Instance(_) => (ChangeKind::Registered, Reason::Registered),
+                Part::Layer(_) => (ChangeKind::Operator, Reason::Operator),
+            },
+            _ => return None,
+        };
+        let (service, endpoint) = committed.mutation.subject().instance()?;
+        Some(Self {
+            revision: committed.revision,
+            at: committed.at,
+            by: committed.by,
+            service: service.clone(),
+            endpoint: endpoint.clone(),
+            kind,
+            reason,
+            previous: None,
+        })
+    }
 }
 
 /// Where a change stands. It outlives the change: so it is known of a dropped one whether a reader has seen it.
@@ -104,7 +136,7 @@ impl ChangeLog {
     }
 
     /// The changes after `revision`, oldest first.
-    pub fn after(&self, revision: Revision) -> impl Iterator<Item = &Change> {
+    pub fn after(&self, revision: Revision) -> impl DoubleEndedIterator<Item = &Change> {
         let start = self.changes.partition_point(|change| change.revision <= revision);
         self.changes.range(start..)
     }

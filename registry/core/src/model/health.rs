@@ -45,6 +45,21 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Registered,
+        Self::Beat,
+        Self::Silent,
+        Self::Guarded,
+        Self::Declared,
+        Self::ProbePassed,
+        Self::ProbeFailed,
+        Self::Operator,
+        Self::Deregistered,
+        Self::Expired,
+        Self::SessionClosed,
+    ];
+
     /// The reason as one word; part of the native API.
     #[must_use]
     pub fn as_str(self) -> &'static str {

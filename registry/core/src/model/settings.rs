@@ -98,6 +98,37 @@ pub struct ServicePatch {
     pub clusters: BTreeMap<Cluster, Option<ClusterSettings>>,
 }
 
+impl ServicePatch {
+    /// What makes `after` of `before`, all of it.
+    #[must_use]
+    pub fn replacing(before: Option<&ServiceSettings>, after: &ServiceSettings) -> Self {
+        let ServiceSettings {
+            lifetime,
+            protect_threshold,
+            metadata,
+            selector,
+            clusters,
+            expires,
+            slow_start,
+        } = after.clone();
+        let before = before.into_iter().flat_map(|before| before.clusters.keys());
+        let gone = before.filter(|cluster| !after.clusters.contains_key(*cluster));
+        let gone = gone.map(|cluster| (cluster.clone(), None));
+        let clusters = clusters
+            .into_iter()
+            .map(|(cluster, settings)| (cluster, Some(settings)));
+        Self {
+            lifetime: Some(lifetime),
+            protect_threshold: Some(protect_threshold),
+            metadata: Some(metadata),
+            selector: Some(selector),
+            expires: Some(expires),
+            slow_start: Some(slow_start),
+            clusters: gone.chain(clusters).collect(),
+        }
+    }
+}
+
 impl ServiceSettings {
     /// The settings after `patch`.
     ///

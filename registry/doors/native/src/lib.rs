@@ -3,10 +3,11 @@
 //! An adapter: it parses into the domain's types, calls the [`Registry`], and renders what comes back. In the order
 //! in which a request meets them: [`limits`] and `extract` (bodies, parameters, paths), a file for each resource
 //! (`instances`, `probes`, `drains`, `operator`, `beats`, `services`, `declaration`, `watch`, `reports`, `explain`, `history`,
-//! `guards`), `render` (JSON of views and events), `problem` (errors).
+//! `past`, `backup`, `guards`), `render` (JSON of views and events), `problem` (errors).
 //!
 //! The wire types are those of `beatrix-wire`; what is rendered by hand is tested to read back as them.
 
+pub mod backup;
 mod beats;
 mod declaration;
 mod drains;
@@ -18,6 +19,7 @@ mod instances;
 pub mod limits;
 mod openapi;
 mod operator;
+mod past;
 mod probes;
 mod problem;
 mod render;

@@ -22,6 +22,10 @@
 //! | `change_log_max` | 65,536 changes (configurable) | older ones are dropped; who missed them gets a snapshot |
 //! | `page_size_max` | 1,000 | 400 `invalid-value` |
 //! | `events_limit_max` | 1,000 | 400 `invalid-value` |
+//! | `exports_max` | 2 at once | 429 `limit-exceeded` |
+//! | `imports_max` | 1 request at once | 429 `limit-exceeded` |
+//! | `import_bytes_max` | 8 MiB | 413 `limit-exceeded` |
+//! | `history_reads_max` | 4 at once | 503 `limit-exceeded` |
 //! | `wait_ms_max` | 60,000 ms | 400 `invalid-value` |
 //! | `drain_deadline_ms_max` | 300,000 ms | 400 `invalid-value` |
 //! | `guard_force_ms_max` | 86,400,000 ms | 400 `invalid-value` |
@@ -51,8 +55,12 @@ use beatrix_core::catalog::LAYERS_PER_SERVICE_MAX;
 use beatrix_core::liveness::{FORCE_MAX, REPORTERS_PER_INSTANCE_MAX};
 use beatrix_core::model::{METADATA_BYTES_MAX, METADATA_ENTRIES_MAX};
 use beatrix_engine::EngineConfig;
-use beatrix_engine::registry::{GUARD_EVENTS_MAX, PACED_MAX, Status};
+use beatrix_engine::registry::{
+    EXPORTS_MAX, GUARD_EVENTS_MAX, HISTORY_READS_MAX, IMPORTS_MAX, PACED_MAX, Status,
+};
 use beatrix_wire::LimitUse;
+
+use crate::backup::IMPORT_BYTES_MAX;
 
 /// How many bytes a request body may have.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -167,6 +175,10 @@ pub fn in_use(config: &EngineConfig, status: &Status) -> BTreeMap<String, LimitU
         ),
         ("page_size_max", number(PAGE_SIZE_MAX), None),
         ("events_limit_max", number(EVENTS_LIMIT_MAX), None),
+        ("history_reads_max", number(HISTORY_READS_MAX), None),
+        ("exports_max", number(EXPORTS_MAX), None),
+        ("imports_max", number(IMPORTS_MAX), None),
+        ("import_bytes_max", number(IMPORT_BYTES_MAX), None),
         ("wait_ms_max", WAIT_MS_MAX, None),
         ("drain_deadline_ms_max", DRAIN_DEADLINE_MS_MAX, None),
         ("guard_force_ms_max", GUARD_FORCE_MS_MAX, None),

@@ -6,9 +6,10 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::backup::{export, import};
 use crate::{
-    beats, declaration, drains, explain, guards, history, instances, operator, probes, reports, services,
-    watch,
+    beats, declaration, drains, explain, guards, history, instances, operator, past, probes, reports,
+    services, watch,
 };
 
 #[derive(OpenApi)]
@@ -23,6 +24,7 @@ use crate::{
         (name = "instances", description = "Register, beat, deregister, operate"),
         (name = "services", description = "Who is there"),
         (name = "watch", description = "Be told of every change"),
+        (name = "backup", description = "Everything as lines, and back"),
         (name = "history", description = "What happened, and how the registry is"),
     )
 )]
@@ -50,6 +52,9 @@ pub(crate) fn router() -> OpenApiRouter<Registry> {
         .routes(routes!(watch::watch))
         .routes(routes!(watch::acknowledge))
         .routes(routes!(history::events))
+        .routes(routes!(past::difference))
+        .routes(routes!(export::export))
+        .routes(routes!(import::import))
         .routes(routes!(history::status))
         .routes(routes!(guards::force_guard, guards::end_guard))
 }

@@ -6,6 +6,7 @@ use beatrix_core::catalog::Refusal;
 use beatrix_core::model::Invalid;
 use beatrix_engine::WriteError;
 use beatrix_engine::hub::SubscribeError;
+use beatrix_engine::registry::{HISTORY_READS_MAX, PastError};
 use beatrix_wire::Problem;
 use beatrix_wire::problem::{KIND_PREFIX, MEDIA_TYPE, kind};
 
@@ -62,7 +63,10 @@ fn title(kind: &str) -> &'static str {
         kind::OTHER_LIFETIME => "The service is for instances of another lifetime",
         kind::CONFLICT => "It is there already, or not empty yet",
         kind::WRONG_CLUSTER => "The request is meant for another cluster",
-        kind::UNAVAILABLE => "The registry cannot take writes now",
+        kind::UNAVAILABLE => "The registry cannot do that now",
+        kind::HISTORY_TOO_OLD => "So far back nothing is known",
+        kind::HISTORY_NOT_KEPT => "Nothing is kept of the past",
+        kind::INVALID_BACKUP => "The backup cannot be read",
         _ => "The registry failed",
     }
 }
@@ -80,6 +84,30 @@ impl From<WriteError> for Failure {
         match error {
             WriteError::Refused(refusal) => refusal.into(),
             WriteError::Unavailable(_) | WriteError::Stopping => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, kind::UNAVAILABLE, detail)
+            }
+        }
+    }
+}
+
+impl From<PastError> for Failure {
+    fn from(error: PastError) -> Self {
+        let detail = error.to_string();
+        match error {
+            PastError::NotKept => Self::new(StatusCode::NOT_IMPLEMENTED, kind::HISTORY_NOT_KEPT, detail),
+            PastError::TooOld { oldest, at } => Self::new(StatusCode::GONE, kind::HISTORY_TOO_OLD, detail)
+                .about(
+                    "revision",
+                    format!("must be at least {oldest}, which was at {} ms", at.0),
+                ),
+            PastError::NotYet { newest } => Self::new(StatusCode::BAD_REQUEST, kind::INVALID_VALUE, detail)
+                .about("revision", format!("must not be after {newest}")),
+            PastError::Busy => Self::limit(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "history_reads_max",
+                HISTORY_READS_MAX,
+            ),
+            PastError::Unavailable(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, kind::UNAVAILABLE, detail)
             }
         }

@@ -15,7 +15,7 @@ use crate::extract::{Params, ServicePath};
 use crate::instances::json;
 use crate::limits::{PAGE_SIZE_MAX, WAIT_MS_MAX};
 use crate::problem::{Failure, Result};
-use crate::render;
+use crate::{past, render};
 
 /// The services of a namespace, ordered by group and name, in pages.
 #[utoipa::path(
@@ -156,10 +156,15 @@ impl Filter {
         ("metadata" = Option<Vec<String>>, Query, description = "Only with this `key=value`; repeatable"),
         ("after" = Option<String>, Query, description = "`epoch.revision` that the caller knows"),
         ("wait_ms" = Option<u64>, Query, description = "How long to wait for a change after it, at most 60000"),
+        ("at_revision" = Option<String>, Query, description = "The service as it was at this revision, or `epoch.revision`"),
+        ("at" = Option<String>, Query, description = "The service as it was at this time: RFC 3339, or milliseconds"),
     ),
     responses(
         (status = 200, body = wire::ServiceView), (status = 304, description = "Nothing newer"),
         (status = 400, body = wire::Problem), (status = 404, body = wire::Problem),
+        (status = 410, description = "So far back nothing is known", body = wire::Problem),
+        (status = 501, description = "The journal is in memory only", body = wire::Problem),
+        (status = 503, body = wire::Problem),
     )
 )]
 pub(crate) async fn get(
@@ -168,10 +173,25 @@ pub(crate) async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let once = ["healthy", "serving", "cluster", "after", "wait_ms"];
+    let once = [
+        "healthy",
+        "serving",
+        "cluster",
+        "after",
+        "wait_ms",
+        "at_revision",
+        "at",
+    ];
     let params = Params::parse(query.as_deref(), &once, &["metadata"])?;
     let filter = Filter::parse(&params)?;
     let wait_ms = params.number("wait_ms", 0..=WAIT_MS_MAX)?;
+    if let Some(when) = past::asked_for(&params, &registry)? {
+        if let Some(after) = params.get("after").or(params.get("wait_ms")) {
+            return Err(Invalid::new("after", "must not come with an earlier moment", after).into());
+        }
+        let view = past::service(&registry, service, when).await?;
+        return Ok(answer(&view, &filter, &headers));
+    }
     if let Some(after) = params.parsed::<Version>("after")? {
         let wait = Duration::from_millis(wait_ms.unwrap_or(0));
         let newest = registry.version();
@@ -198,11 +218,15 @@ pub(crate) async fn get(
     let Some(view) = registry.view(service.borrowed()) else {
         return Err(Refusal::ServiceNotFound(service).into());
     };
+    Ok(answer(&view, &filter, &headers))
+}
+
+fn answer(view: &View, filter: &Filter, headers: &HeaderMap) -> Response {
     let tag = tag(view.version(), view.complete);
-    if if_none_match(&headers, &tag) {
-        return Ok(not_modified(&tag));
+    if if_none_match(headers, &tag) {
+        return not_modified(&tag);
     }
-    Ok(with_tag(&tag, json(shown(&view, &filter))))
+    with_tag(&tag, json(shown(view, filter)))
 }
 
 fn shown(view: &View, filter: &Filter) -> bytes::Bytes {

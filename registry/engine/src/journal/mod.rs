@@ -18,15 +18,18 @@
 //! | [`Embedded`] | what is to be durable; the rest 100 ms later | the same epoch, all that was written |
 
 pub mod embedded;
+mod history;
 mod memory;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use beatrix_core::catalog::{Committed, Keep, Piece, Proposed};
 use beatrix_core::model::{Epoch, Revision, Wall};
 
 pub use beatrix_core::changes::Gap;
 pub use embedded::{Embedded, EmbeddedConfig};
+pub use history::{Bounds, CommittedPage, CommittedQuery, History, is_about};
 pub use memory::Memory;
 
 /// Where what a journal still knew goes, in order: first pieces of a checkpoint, then what was committed after it.
@@ -87,6 +90,11 @@ pub trait Journal: Send + 'static {
 
     /// Where checkpoints go, if it wants any. Asked once, after it has restored.
     fn checkpoints(&self) -> Option<Box<dyn Checkpoints>> {
+        None
+    }
+
+    /// What it still knows of the past, if it keeps any. Asked once, after it has restored.
+    fn history(&self) -> Option<Arc<dyn History>> {
         None
     }
 

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::drain::Drains;
 use super::owner::{Owner, QUEUE, hand_out};
+use super::past::Reader;
 use super::reports::Paces;
 use super::{Inner, Registry, checkpointer};
 use crate::clock::{Clock, SystemClock};
@@ -85,6 +86,7 @@ impl RegistryBuilder {
         let now = clock.mono();
         let mut catalog = Catalog::new(config.catalog.clone(), now);
         let restored = restore(&mut journal, &mut catalog, &*clock).await?;
+        let history = journal.history().map(Reader::new);
         // Liveness time begins here, and with it all deadlines: nobody could beat while this was being read back.
         let now = clock.mono();
         let liveness = Arc::new(LivenessClock::new(now));
@@ -181,6 +183,8 @@ impl RegistryBuilder {
             hub,
             noticed,
             sooner,
+            history,
+            backups: Default::default(),
             owner: sender,
             drains,
             paces,

@@ -4,13 +4,16 @@
 //! - Reads take the current view; a look-up takes no lock while nothing has changed.
 //! - Writes go one way: propose, commit, apply, publish. One owner does that, for all, in groups.
 
+mod backup;
 mod beat;
 mod builder;
 mod checkpointer;
 mod drain;
+mod events;
 mod guards;
 mod noticed;
 mod owner;
+mod past;
 mod probes;
 mod read;
 mod reports;
@@ -32,12 +35,15 @@ use crate::hub::Hub;
 use crate::random::Random;
 use crate::recheck::Recheck;
 
+pub use backup::{EXPORTS_MAX, Export, IMPORTS_MAX, ImportPlace};
 pub use beat::BeatReport;
 pub use builder::RegistryBuilder;
 pub use drain::{DrainEnd, Drained, InFlight};
+pub use events::{EventsPage, EventsQuery};
 pub use guards::GuardScope;
 pub use noticed::{GUARD_EVENTS_MAX, GuardCounts, GuardEntry, Stalls};
-pub use read::{EventsPage, EventsQuery, GuardState, Status};
+pub use past::{Difference, HISTORY_READS_MAX, Past, PastError, When};
+pub use read::{GuardState, Status};
 pub use reports::{ConsumerReport, PACED_MAX, ReportError, ReportUse};
 pub use write::{Registered, WriteError, Written};
 
@@ -72,6 +78,8 @@ struct Inner {
     noticed: Arc<Mutex<Noticed>>,
     /// Tells the driver of the probes that somebody is due sooner than it knows.
     sooner: Arc<Notify>,
+    history: Option<past::Reader>,
+    backups: backup::Places,
     owner: mpsc::Sender<Request>,
     drains: Arc<Drains>,
     paces: Paces,

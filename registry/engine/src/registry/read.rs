@@ -1,4 +1,4 @@
-//! Reads: the current view, lists, history, status.
+//! Reads: the current view, lists, status.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,6 @@ use std::time::Duration;
 use beatrix_core::catalog::{
     DirectoryPage, DirectoryQuery, DirectoryWalk, LayerInfo, NamespaceSummary, View,
 };
-use beatrix_core::changes::Change;
 use beatrix_core::model::{Endpoint, OperatorLayer, Revision, ServiceKey, ServiceRef, Version, Wall};
 use parking_lot::MutexGuard;
 
@@ -14,35 +13,6 @@ use super::Registry;
 use super::guards::GuardScope;
 use super::noticed::{GuardCounts, GuardEntry, Stalls};
 use super::reports::ReportUse;
-
-/// Which changes to read.
-#[derive(Debug, Clone, Default)]
-pub struct EventsQuery {
-    /// Those after this revision.
-    pub after: Revision,
-    /// Only of this service.
-    pub service: Option<ServiceKey>,
-    /// At most so many.
-    pub limit: usize,
-}
-
-/// Changes that were read.
-#[derive(Debug, Clone)]
-pub struct EventsPage {
-    /// The newest state.
-    pub version: Version,
-    /// The oldest change that is held; 0 when there is none.
-    pub oldest: Revision,
-    /// Whether changes after the one asked for are no longer held.
-    pub truncated: bool,
-    /// Ask for changes after this one to go on.
-    pub next_after: Revision,
-    /// The changes, oldest first.
-    pub changes: Vec<Change>,
-    /// What guards came to, oldest first: after the change of the same revision. What happened since the last change
-    /// is in each page that ends there, again and again until there is a further change; its number tells it apart.
-    pub guards: Vec<GuardEntry>,
-}
 
 /// The registry as a whole.
 #[derive(Debug, Clone)]
@@ -182,39 +152,6 @@ impl Registry {
     #[must_use]
     pub fn wall(&self) -> Wall {
         self.inner.clock.wall()
-    }
-
-    /// Membership changes.
-    #[must_use]
-    pub fn events(&self, query: &EventsQuery) -> EventsPage {
-        let catalog = self.inner.catalog.lock();
-        let log = catalog.log();
-        let mut matching = log.after(query.after).filter(|change| {
-            query
-                .service
-                .as_ref()
-                .is_none_or(|service| change.service == *service)
-        });
-        let changes: Vec<Change> = matching.by_ref().take(query.limit).cloned().collect();
-        let more = matching.next().is_some();
-        let newest = catalog.version();
-        let next_after = match changes.last() {
-            Some(last) if more => last.revision,
-            // All that there is was looked at, also what did not match.
-            _ => newest.revision.max(query.after),
-        };
-        // Between two pages nothing is told twice: what happened at the end of this one is in the next.
-        let before = changes.last().filter(|_| more).map(|last| last.revision);
-        let noticed = self.inner.noticed.lock();
-        let guards = noticed.guards(query.after, before, query.service.as_ref());
-        EventsPage {
-            version: newest,
-            oldest: log.oldest().map_or(Revision::ZERO, |change| change.revision),
-            truncated: log.lost_after(query.after),
-            next_after,
-            changes,
-            guards,
-        }
     }
 
     /// The registry as a whole.

@@ -13,6 +13,7 @@ mod journal;
 mod lifetimes;
 mod limits;
 mod merging;
+mod past;
 mod probes;
 mod push;
 mod restart;

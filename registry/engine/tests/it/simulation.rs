@@ -24,8 +24,8 @@ impl History {
     fn follow(&mut self, registry: &Registry) {
         let query = EventsQuery {
             after: self.until,
-            service: None,
             limit: usize::MAX,
+            ..EventsQuery::default()
         };
         let page = registry.events(&query);
         assert!(!page.truncated, "the test reads often enough");
@@ -34,7 +34,7 @@ impl History {
                 .iter()
                 .map(|change| (change.revision, change.service.clone())),
         );
-        self.until = page.next_after;
+        self.until = page.next;
     }
 
     /// Whether the follower knows every change up to its id.

@@ -84,6 +84,15 @@ impl Door {
         Self { registry, router }
     }
 
+    /// With a journal that keeps what was.
+    pub(crate) async fn keeping(config: EngineConfig, kept: &crate::remembered::Kept) -> Self {
+        let random = Random::from_seed(7);
+        let journal = kept.journal(random.epoch());
+        let registry = RegistryBuilder::new(config, random).start(journal).await.unwrap();
+        let router = beatrix_native::router(registry.clone());
+        Self { registry, router }
+    }
+
     pub(crate) async fn response(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()
     }

@@ -5,6 +5,7 @@
     reason = "tests may; clippy sees only #[test] functions as tests"
 )]
 
+mod backup;
 mod bad_input;
 mod door;
 mod drains;
@@ -12,7 +13,9 @@ mod explain;
 mod guard;
 mod instances;
 mod kept;
+mod past;
 mod probes;
+mod remembered;
 mod reports;
 mod restart;
 mod services;

@@ -14,7 +14,9 @@ use crate::journal::{Gap, Known};
 use super::codec::frame::Header;
 use super::disk::Disk;
 use super::meta::{Meta, is_spanned};
+use super::queue::Queue;
 use super::recovery::{Damage, Reading, read_checkpoint};
+use super::state::StorageState;
 use super::store::{Store, StoreError};
 use super::{Open, OpenError};
 
@@ -49,21 +51,34 @@ impl From<StoreError> for HistoryError {
 #[derive(Debug, Clone)]
 pub struct History {
     open: Arc<Open>,
-    disk: Arc<dyn Disk>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) state: Arc<StorageState>,
+    /// `None` before it is restored.
+    pub(super) queue: Option<Arc<Queue>>,
 }
 
 impl History {
     /// Of this journal.
     #[must_use]
-    pub(super) fn new(open: Arc<Open>, disk: Arc<dyn Disk>) -> Self {
-        Self { open, disk }
+    pub(super) fn new(
+        open: Arc<Open>,
+        disk: Arc<dyn Disk>,
+        state: Arc<StorageState>,
+        queue: Option<Arc<Queue>>,
+    ) -> Self {
+        Self {
+            open,
+            disk,
+            state,
+            queue,
+        }
     }
 
-    fn store(&self) -> Result<Arc<Store>, HistoryError> {
+    pub(super) fn store(&self) -> Result<Arc<Store>, HistoryError> {
         self.open.get().ok_or(HistoryError::Closed)
     }
 
-    fn meta(&self, store: &Store) -> Result<Meta, HistoryError> {
+    pub(super) fn meta(&self, store: &Store) -> Result<Meta, HistoryError> {
         let damage = Damage { disk: &self.disk };
         let bytes = store.meta()?.ok_or(HistoryError::Closed)?;
         Ok(Meta::decode(&bytes).map_err(|error| damage.at("what the journal knows about itself", &error))?)
@@ -164,7 +179,20 @@ impl History {
     ///
     /// # Errors
     /// If it is not known any more, or cannot be read.
-    pub fn state_at(&self, revision: Revision, mut each: impl FnMut(Known)) -> Result<(), HistoryError> {
+    pub fn state_at(&self, revision: Revision, each: impl FnMut(Known)) -> Result<(), HistoryError> {
+        self.states_between(revision, revision, each)
+    }
+
+    /// The same for all states from `revision` up to `until`.
+    ///
+    /// # Errors
+    /// If one of them is not known any more, or cannot be read.
+    pub fn states_between(
+        &self,
+        revision: Revision,
+        until: Revision,
+        mut each: impl FnMut(Known),
+    ) -> Result<(), HistoryError> {
         let damage = Damage { disk: &self.disk };
         let store = self.store()?;
         // The log first: a checkpoint that is not there any more when it is read is not in the meta either.
@@ -180,10 +208,10 @@ impl History {
         };
         let start = log.start_after(as_of)?;
         let first = log.from(start)?.next().transpose()?.map(|(first, _)| first);
-        if as_of < revision && first.is_some_and(|first| !goes_on(&meta, as_of, first)) {
+        if as_of < until && first.is_some_and(|first| !goes_on(&meta, as_of, first)) {
             return Err(too_old()?);
         }
-        let missing = |hole: &Gap| hole.until > as_of && hole.after < revision;
+        let missing = |hole: &Gap| hole.until > as_of && hole.after < until;
         if meta.holes.iter().any(missing) {
             return Err(too_old()?);
         }
@@ -196,11 +224,11 @@ impl History {
         let mut reading = Reading::new(as_of, &meta.gaps, &damage);
         for block in log.from(start)? {
             let (first, bytes) = block?;
-            if first > revision {
+            if first > until {
                 break;
             }
             reading.block(first, &bytes, &mut |committed| {
-                if committed.revision <= revision {
+                if committed.revision <= until {
                     each(Known::Committed(committed));
                 }
                 Ok(())
@@ -211,6 +239,6 @@ impl History {
 }
 
 /// Whether the log goes on after `after` with the block that begins with `first`.
-fn goes_on(meta: &Meta, after: Revision, first: Revision) -> bool {
+pub(super) fn goes_on(meta: &Meta, after: Revision, first: Revision) -> bool {
     first <= after.next() || is_spanned(&meta.gaps, after, first)
 }

@@ -15,7 +15,7 @@
 //! - [`queue`]: it gets its revision and is encoded ([`codec`]) where the writer finds it.
 //! - [`writer`]: the one thread that writes to the [`store`], which is on a [`disk`].
 //! - [`checkpoint`]: the whole state now and then; [`retention`]: how long history is kept.
-//! - [`recovery`]: all of it read back at the next start; [`history`]: read back while it runs.
+//! - [`recovery`]: all of it read back at the next start; [`history`]: read back while it runs, for [`super::History`] by `past`.
 //! - [`meta`]: what the journal knows about itself; [`state`]: how it is, for people; [`lock`]: one process for each folder.
 
 pub mod checkpoint;
@@ -24,6 +24,7 @@ pub mod disk;
 pub mod history;
 mod lock;
 pub mod meta;
+mod past;
 pub mod queue;
 pub mod recovery;
 mod retention;
@@ -235,7 +236,12 @@ impl Embedded {
     /// What happened, and what was.
     #[must_use]
     pub fn history(&self) -> History {
-        History::new(Arc::clone(&self.open), Arc::clone(&self.disk))
+        History::new(
+            Arc::clone(&self.open),
+            Arc::clone(&self.disk),
+            Arc::clone(&self.state),
+            self.queue.clone(),
+        )
     }
 
     /// Reads on a thread of its own, and hands over here.
@@ -348,6 +354,10 @@ impl Journal for Embedded {
     fn checkpoints(&self) -> Option<Box<dyn Checkpoints>> {
         let queue = Arc::clone(self.queue.as_ref()?);
         Some(Box::new(Taker::new(queue, Arc::clone(&self.wanted))))
+    }
+
+    fn history(&self) -> Option<Arc<dyn super::History>> {
+        Some(Arc::new(Self::history(self)))
     }
 
     async fn close(&mut self) {

@@ -6,9 +6,9 @@
 use std::collections::HashSet;
 
 use beatrix_core::catalog::{
-    Catalog, Command, Decision, GuardTurn, Keep, Mutation, Refusal, Standing, Subject,
+    Catalog, Command, Decision, GuardTurn, Keep, Mutation, Part, Refusal, Standing, Subject,
 };
-use beatrix_core::model::{Endpoint, Lifetime, Mono, Origin, ServiceKey};
+use beatrix_core::model::{Endpoint, Lifetime, Mono, Origin, Registration, ServiceKey};
 use tokio::sync::oneshot;
 
 use super::{Answer, Forced, Request};
@@ -178,7 +178,7 @@ impl Group {
         let unsure = reserved > 0
             && match &*command {
                 Command::CloseSession { .. } => true,
-                Command::Register { .. } => near_limits(catalog, reserved),
+                Command::Register { .. } | Command::Import { .. } => near_limits(catalog, reserved),
                 _ => false,
             };
         let keep = catalog.keep(&command);
@@ -232,12 +232,7 @@ impl Group {
                     self.alone = true;
                 }
             }
-            if let Mutation::Registered {
-                service,
-                registration,
-                ..
-            } = mutation
-            {
+            if let Some((service, registration)) = registration_of(mutation) {
                 let of_lifetime = match registration.liveness.kind().lifetime() {
                     Lifetime::Ephemeral => &mut self.ephemeral,
                     Lifetime::Persistent => &mut self.persistent,
@@ -263,6 +258,22 @@ impl Group {
 
     pub(super) fn into_decided(self) -> Vec<Decided> {
         self.decided
+    }
+}
+
+/// The registration that a mutation brings.
+fn registration_of(mutation: &Mutation) -> Option<(&ServiceKey, &Registration)> {
+    match mutation {
+        Mutation::Registered {
+            service,
+            registration,
+            ..
+        } => Some((service, registration)),
+        Mutation::Imported { service, part } => match &**part {
+            Part::Instance(piece) => Some((service, &piece.registration)),
+            Part::Layer(_) => None,
+        },
+        _ => None,
     }
 }
 

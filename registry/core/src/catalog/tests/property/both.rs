@@ -11,14 +11,14 @@ use crate::catalog::tests::model::Model;
 use crate::catalog::{Command, EXPIRY, Mutation, View};
 use crate::model::{Health, Lease, Marks, Registration, SessionId};
 
-pub(super) struct Both {
-    pub(super) world: World,
+pub(in crate::catalog::tests) struct Both {
+    pub(in crate::catalog::tests) world: World,
     pub(super) model: Model,
     issued: Vec<Lease>,
 }
 
 impl Both {
-    pub(super) fn new() -> Self {
+    pub(in crate::catalog::tests) fn new() -> Self {
         Self {
             world: World::undamped(),
             model: Model::default(),
@@ -26,7 +26,7 @@ impl Both {
         }
     }
 
-    pub(super) fn step(&mut self, op: &Op) {
+    pub(in crate::catalog::tests) fn step(&mut self, op: &Op) {
         let (world, model) = (&mut self.world, &mut self.model);
         let name =
             |(service, address): (usize, usize)| (key(SERVICES[service]), endpoint(ADDRESSES[address]));

@@ -12,8 +12,9 @@ use super::deltas::{Contents, caught_up, contents};
 use crate::catalog::testing::{World, key};
 use crate::catalog::{CatalogConfig, View};
 use crate::model::Revision;
-use both::Both;
-use ops::{Op, SERVICES, operation};
+pub(super) use both::Both;
+use ops::SERVICES;
+pub(super) use ops::{Op, operation};
 
 fn agree(ops: Vec<Op>) {
     let mut both = Both::new();
@@ -97,7 +98,7 @@ fn is_too_old(world: &World, service: &str, since: Revision) -> bool {
 }
 
 /// 400 cases, or as many as `PROPTEST_CASES` says. What is found becomes a named test, not a file of seeds.
-fn config() -> ProptestConfig {
+pub(super) fn config() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok());

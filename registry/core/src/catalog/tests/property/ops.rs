@@ -14,7 +14,7 @@ pub(super) const SERVICES: [&str; 3] = ["a", "b", "c"];
 pub(super) const ADDRESSES: [&str; 4] = ["10.0.0.1:80", "10.0.0.2:80", "[::1]:80", "host:80"];
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Op {
+pub(in crate::catalog::tests) enum Op {
     Register {
         at: (usize, usize),
         kind: u8,
@@ -73,7 +73,7 @@ pub(super) enum Op {
     Reopen,
 }
 
-pub(super) fn operation() -> impl Strategy<Value = Op> {
+pub(in crate::catalog::tests) fn operation() -> impl Strategy<Value = Op> {
     let at = || (0..SERVICES.len(), 0..ADDRESSES.len());
     let lease = any::<prop::sample::Index>;
     prop_oneof![

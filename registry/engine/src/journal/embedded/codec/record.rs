@@ -3,13 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use beatrix_core::catalog::{Committed, Mutation};
+use beatrix_core::catalog::{Committed, Mutation, Part};
 use beatrix_core::model::{Origin, Revision, Surface, Wall};
 
 use super::bytes::{Reader, put_number, put_option, put_text, unknown};
 use super::instance::{
-    Clusters, declared, endpoint, health, layer, lease, marks, put_declared, put_endpoint, put_health,
-    put_layer, put_lease, put_reason, put_registration, reason, registration,
+    Clusters, declared, endpoint, health, instance, layer, layer_piece, lease, marks, put_declared,
+    put_endpoint, put_health, put_instance, put_layer, put_layer_piece, put_lease, put_reason,
+    put_registration, reason, registration,
 };
 use super::service::{
     Keys, namespace_info, put_key, put_namespace_info, put_setting_value, put_settings, setting_value,
@@ -104,6 +105,15 @@ impl Records {
                 name: from.parsed()?,
                 value: from.option(setting_value)?,
             },
+            10 => Mutation::Warmed,
+            11 => Mutation::Imported {
+                service: keys.read(from)?,
+                part: Box::new(match from.byte()? {
+                    0 => Part::Instance(instance(from, clusters)?),
+                    1 => Part::Layer(layer_piece(from)?),
+                    other => return Err(unknown("the part", other)),
+                }),
+            },
             other => return Err(unknown("the mutation", other)),
         })
     }
@@ -191,6 +201,21 @@ fn put_mutation(out: &mut Vec<u8>, mutation: &Mutation) {
             out.push(9);
             put_text(out, name.as_str());
             put_setting_value(out, value.as_deref());
+        }
+        Mutation::Warmed => out.push(10),
+        Mutation::Imported { service, part } => {
+            out.push(11);
+            put_key(out, service);
+            match &**part {
+                Part::Instance(piece) => {
+                    out.push(0);
+                    put_instance(out, piece);
+                }
+                Part::Layer(piece) => {
+                    out.push(1);
+                    put_layer_piece(out, piece);
+                }
+            }
         }
     }
 }

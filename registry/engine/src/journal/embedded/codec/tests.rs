@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use beatrix_core::catalog::{Committed, InstancePiece, LayerOf, LayerPiece, Mutation, Piece, ServicePiece};
+use beatrix_core::catalog::{
+    Committed, InstancePiece, LayerOf, LayerPiece, Mutation, Part, Piece, ServicePiece,
+};
 use beatrix_core::model::{
     Checker, ClusterSettings, Declared, DeclaredStatus, Endpoint, Health, Lease, Lifetime, Liveness,
     Locality, Marks, Metadata, NamespaceInfo, OperatorLayer, Origin, Reason, Registration, Revision,
@@ -242,6 +244,18 @@ fn mutation() -> impl Strategy<Value = Mutation> {
         ("[a-z.]{1,9}", option::of(".{0,20}")).prop_map(|(name, value)| Mutation::SettingChanged {
             name: name.parse().unwrap(),
             value: value.map(Into::into),
+        }),
+        Just(Mutation::Warmed),
+        (key(), instance()).prop_map(|(service, piece)| Mutation::Imported {
+            service,
+            part: Box::new(Part::Instance(piece)),
+        }),
+        (key(), endpoint(), layer(), any::<bool>()).prop_map(|(service, endpoint, layer, next)| {
+            let of = if next { LayerOf::Next } else { LayerOf::Run(None) };
+            Mutation::Imported {
+                service,
+                part: Box::new(Part::Layer(LayerPiece { endpoint, layer, of })),
+            }
         }),
     ]
 }

@@ -1,0 +1,257 @@
+//! Taking in parts of services from elsewhere: what a backup says of an instance or of an operator's layer, and what a
+//! service was at an earlier revision.
+//!
+//! An import is a write like any other: decided, committed, applied. It differs from a registration in what it keeps:
+//! the lease, so that the instance's client goes on with its beats, and what was measured, with since when and why.
+
+use std::sync::Arc;
+
+use crate::model::{
+    Endpoint, Lifetime, LivenessKind, Marks, Mono, Origin, Reason, Revision, ServiceKey, State, Wall,
+};
+
+use super::Catalog;
+use super::apply::Moment;
+use super::command::{Committed, Mutation, Refusal};
+use super::decide::Decision;
+use super::declaring::check_lifetime;
+use super::layering::{KeptLayer, LAYERS_PER_SERVICE_MAX};
+use super::piece::{InstancePiece, LayerOf, LayerPiece, ServicePiece};
+use super::service::{CountedAs, Shared};
+
+/// A part of a service that comes from elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// An instance. Its revision is not taken over: it gets one of this history.
+    Instance(InstancePiece),
+    /// An operator's layer.
+    Layer(LayerPiece),
+}
+
+impl Part {
+    /// What it is about.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        match self {
+            Self::Instance(piece) => &piece.endpoint,
+            Self::Layer(piece) => &piece.endpoint,
+        }
+    }
+}
+
+impl Catalog {
+    pub(super) fn decide_import(
+        &self,
+        service: ServiceKey,
+        part: Part,
+        fresh: crate::model::Lease,
+        reserved: usize,
+    ) -> Result<Decision, Refusal> {
+        let part = match part {
+            Part::Instance(piece) => self
+                .decide_import_instance(&service, piece, fresh, reserved)?
+                .map(Part::Instance),
+            Part::Layer(piece) => self.decide_import_layer(&service, piece)?.map(Part::Layer),
+        };
+        Ok(part.map_or(Decision::Nothing, |part| {
+            Decision::Commit(vec![Mutation::Imported {
+                service,
+                part: Box::new(part),
+            }])
+        }))
+    }
+
+    /// `None` if the instance is as the piece says. One that is there is not measured anew by a backup.
+    fn decide_import_instance(
+        &self,
+        service: &ServiceKey,
+        mut piece: InstancePiece,
+        fresh: crate::model::Lease,
+        reserved: usize,
+    ) -> Result<Option<InstancePiece>, Refusal> {
+        let found = self.service(service.borrowed()).map(|(_, found)| found);
+        if let Some(found) = found {
+            check_lifetime(found, &piece.endpoint, &piece.registration, false)?;
+        }
+        let kind = piece.registration.liveness.kind();
+        // Whoever may have died since must prove itself; and no guard holds for it yet.
+        let unconfirmed = kind != LivenessKind::Static;
+        piece.state.marks = Marks::NONE.with(Marks::UNCONFIRMED, unconfirmed);
+        let member = found.and_then(|found| found.roster.get(&piece.endpoint));
+        let Some(member) = member else {
+            self.check_limits(found, reserved)?;
+            if self.beats.slot_of_lease(piece.lease).is_some() {
+                piece.lease = fresh;
+            }
+            return Ok(Some(piece));
+        };
+        let known = &member.record.registration;
+        let as_registered = *known == piece.registration && member.record.declared == piece.declared;
+        let measured = kind.lifetime() == Lifetime::Persistent && member.state.health != piece.state.health;
+        if as_registered && !measured {
+            return Ok(None);
+        }
+        let same_run = known.incarnation == piece.registration.incarnation;
+        let kept = same_run.then(|| self.beats.cell(member.slot).lease()).flatten();
+        let of_other = self
+            .beats
+            .slot_of_lease(piece.lease)
+            .is_some_and(|slot| slot != member.slot);
+        piece.lease = kept.unwrap_or(if of_other { fresh } else { piece.lease });
+        Ok(Some(piece))
+    }
+
+    /// `None` if the layer is there, or is for another run of a process than the one that is there.
+    fn decide_import_layer(
+        &self,
+        service: &ServiceKey,
+        piece: LayerPiece,
+    ) -> Result<Option<LayerPiece>, Refusal> {
+        let Some((_, found)) = self.service(service.borrowed()) else {
+            if self.services() >= self.config.services_max {
+                return Err(Refusal::Limit {
+                    limit: "services_max",
+                    max: self.config.services_max,
+                });
+            }
+            return Ok(Some(piece));
+        };
+        let before = found.layer(&piece.endpoint);
+        if before.is_some_and(|kept| kept.layer == piece.layer) {
+            return Ok(None);
+        }
+        if before.is_none() && found.layers.len() >= LAYERS_PER_SERVICE_MAX {
+            return Err(Refusal::Limit {
+                limit: "operator_layers_per_service_max",
+                max: LAYERS_PER_SERVICE_MAX,
+            });
+        }
+        let other_run = found
+            .roster
+            .get(&piece.endpoint)
+            .is_some_and(|member| match &piece.of {
+                LayerOf::Run(of) => !piece.layer.sticky && *of != member.record.registration.incarnation,
+                LayerOf::Next => false,
+            });
+        Ok((!other_run).then_some(piece))
+    }
+
+    pub(super) fn import(&mut self, service: ServiceKey, part: Part, moment: Moment) -> Option<Arc<Shared>> {
+        match part {
+            Part::Instance(piece) => Some(self.import_instance(service, piece, moment)),
+            Part::Layer(piece) => self.import_layer(service, piece, moment),
+        }
+    }
+
+    /// Registers it, and then makes its state what it was.
+    fn import_instance(&mut self, key: ServiceKey, piece: InstancePiece, moment: Moment) -> Arc<Shared> {
+        let InstancePiece {
+            endpoint,
+            lease,
+            registration,
+            declared,
+            state,
+        } = piece;
+        let shared = self.register(key, endpoint.clone(), registration, state.health, lease, moment);
+        let index = shared.index;
+        let Some(service) = self.services[index as usize].as_mut() else {
+            return shared;
+        };
+        let Some(member) = service.roster.get_mut(&endpoint) else {
+            return shared;
+        };
+        let counted = CountedAs::from(&*member);
+        member.state = State {
+            revision: moment.revision,
+            ..state
+        };
+        if declared.is_some() {
+            Arc::make_mut(&mut member.record).declared = declared;
+        }
+        let (number, now_counted) = (member.slot, CountedAs::from(&*member));
+        self.recount(index, Some(counted), Some(now_counted));
+        if state.marks.has(Marks::UNCONFIRMED)
+            && let Some(slot) = self.slots.get_mut(number)
+        {
+            slot.unconfirmed = true;
+            self.beats.set_unconfirmed(number);
+        }
+        if self.slots.get(number).is_some_and(|slot| slot.timings.is_some()) {
+            let suspect = state.suspect();
+            let silent = state.reason == Reason::Silent || suspect;
+            self.note_silence(number, silent, suspect, moment.now);
+        }
+        shared
+    }
+
+    fn import_layer(&mut self, key: ServiceKey, piece: LayerPiece, moment: Moment) -> Option<Arc<Shared>> {
+        let LayerPiece { endpoint, layer, of } = piece;
+        let index = self.service_or_new(key.clone(), moment.revision);
+        let service = self.services[index as usize].as_mut()?;
+        if service.roster.get(&endpoint).is_some() {
+            return self.operate(&key, &endpoint, Some(&layer), moment);
+        }
+        if service.roster.is_empty() && service.empty_since.is_none() {
+            service.empty_since = Some(moment.now);
+            self.emptied.insert((moment.now, key.clone()));
+        }
+        let gone_since = (!layer.sticky).then_some(moment.now);
+        let kept = KeptLayer {
+            layer,
+            of,
+            gone_since,
+        };
+        let before = service.layers.insert(endpoint.clone(), kept);
+        if let Some(since) = before.and_then(|kept| kept.gone_since) {
+            self.gone_layers.remove(&(since, key.clone(), endpoint.clone()));
+        }
+        self.gone_layers
+            .extend(gone_since.map(|since| (since, key, endpoint)));
+        None
+    }
+
+    /// Makes a service what it was, in a catalog that has nothing newer and is read for nothing else: what was measured
+    /// stays as it was, marks and revisions as well. What was committed about it later can be applied on top.
+    pub fn recall(&mut self, service: ServicePiece, mut instances: Vec<InstancePiece>) {
+        let ServicePiece {
+            key,
+            as_of,
+            revision,
+            settings,
+            emptied_by,
+            layers,
+        } = service;
+        let moment = |revision| Moment {
+            revision,
+            at: Wall(0),
+            by: Origin::REGISTRY,
+            now: Mono(0),
+        };
+        let index = self.service_or_new(key.clone(), revision.max(Revision(1)));
+        if let Some(settings) = settings {
+            self.declare_service(key.clone(), (*settings).clone(), moment(revision));
+        }
+        for layer in layers {
+            self.import_layer(key.clone(), layer, moment(revision));
+        }
+        // In the order of their last changes, since revisions grow in the change log.
+        instances.sort_unstable_by_key(|instance| instance.state.revision);
+        for instance in instances {
+            let committed = Committed {
+                revision: instance.state.revision,
+                at: instance.state.since,
+                by: Origin::REGISTRY,
+                mutation: Mutation::Imported {
+                    service: key.clone(),
+                    part: Box::new(Part::Instance(instance)),
+                },
+            };
+            self.apply(committed, Mono(0));
+        }
+        self.revision = self.revision.max(as_of);
+        if let Some(service) = self.services[index as usize].as_mut() {
+            service.emptied_by = emptied_by;
+            service.touch(revision);
+        }
+    }
+}

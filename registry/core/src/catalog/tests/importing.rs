@@ -1,0 +1,255 @@
+//! Parts of services from elsewhere: backups, and services as they were.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::property::{Both, Op, operation};
+use crate::catalog::testing::{World, at_ms, beat, declared, endpoint, key, lease, of_run, registration};
+use crate::catalog::{
+    Catalog, CatalogConfig, Command, InstancePiece, LayerOf, LayerPiece, Part, ServicePiece, View,
+};
+use crate::model::{
+    Begun, DeclaredStatus, Epoch, Health, Lease, Liveness, Marks, Mono, OperatorLayer, Reason, Registration,
+    Revision, Share, State, Wall,
+};
+
+fn piece(address: &str, held: u64, registration: Registration) -> InstancePiece {
+    InstancePiece {
+        endpoint: endpoint(address),
+        lease: lease(held),
+        registration,
+        declared: None,
+        state: State {
+            health: Health::Healthy,
+            marks: Marks::NONE,
+            reason: Reason::Beat,
+            revision: Revision(77),
+            since: Wall(5),
+            share: Share::FULL,
+            begun: Begun::NEVER,
+        },
+    }
+}
+
+fn import(world: &mut World, service: &str, part: Part) -> usize {
+    let lease = world.fresh_lease();
+    world
+        .run(Command::Import {
+            service: key(service),
+            part: Box::new(part),
+            lease,
+        })
+        .unwrap()
+}
+
+#[test]
+fn an_imported_instance_keeps_its_lease_and_what_was_measured_and_has_a_fresh_deadline() {
+    let mut world = World::without_guard();
+    world.advance_to_ms(100_000);
+    assert_eq!(
+        import(&mut world, "a", Part::Instance(piece("10.0.0.1:80", 900, beat()))),
+        1
+    );
+    assert_eq!(world.lease("a", "10.0.0.1:80"), Some(lease(900)));
+    let member = world.member("a", "10.0.0.1:80").unwrap();
+    assert_eq!((member.state.reason, member.state.since), (Reason::Beat, Wall(5)));
+    assert_eq!(member.state.revision, world.revision());
+    assert!(member.state.marks.has(Marks::UNCONFIRMED));
+    world.advance_to_ms(114_999);
+    assert_eq!(world.health("a", "10.0.0.1:80"), "healthy");
+    world.advance_to_ms(115_021);
+    assert_eq!(world.health("a", "10.0.0.1:80"), "unhealthy");
+    world.advance_to_ms(130_021);
+    assert_eq!(world.health("a", "10.0.0.1:80"), "gone");
+}
+
+#[test]
+fn an_imported_instance_that_was_silent_has_a_fresh_time_until_it_goes() {
+    let mut world = World::without_guard();
+    world.advance_to_ms(100_000);
+    let mut silent = piece("10.0.0.1:80", 900, beat());
+    (silent.state.health, silent.state.reason) = (Health::Unhealthy, Reason::Silent);
+    import(&mut world, "a", Part::Instance(silent));
+    world.advance_to_ms(129_999);
+    assert_eq!(world.health("a", "10.0.0.1:80"), "unhealthy");
+    world.advance_to_ms(130_021);
+    assert_eq!(world.health("a", "10.0.0.1:80"), "gone");
+}
+
+#[test]
+fn the_first_beat_of_an_imported_instance_confirms_it() {
+    let mut world = World::without_guard();
+    import(&mut world, "a", Part::Instance(piece("10.0.0.1:80", 900, beat())));
+    world.advance_to_ms(5_000);
+    world.beat(lease(900));
+    let member = world.member("a", "10.0.0.1:80").unwrap();
+    assert_eq!(
+        (member.state.marks, member.state.health),
+        (Marks::NONE, Health::Healthy)
+    );
+    world.advance_to_ms(19_999);
+    assert_eq!(world.health("a", "10.0.0.1:80"), "healthy");
+}
+
+#[test]
+fn the_same_registration_confirms_an_imported_instance_and_keeps_its_lease() {
+    let mut world = World::without_guard();
+    import(&mut world, "a", Part::Instance(piece("10.0.0.1:80", 900, beat())));
+    assert_eq!(world.register("a", "10.0.0.1:80", beat()), lease(900));
+    let member = world.member("a", "10.0.0.1:80").unwrap();
+    assert_eq!(member.state.marks, Marks::NONE);
+}
+
+#[test]
+fn an_import_that_is_repeated_changes_nothing() {
+    let mut world = World::without_guard();
+    let fixed = registration(Liveness::Static);
+    let parts = [
+        Part::Layer(LayerPiece {
+            endpoint: endpoint("10.0.0.1:80"),
+            layer: OperatorLayer {
+                draining: true,
+                ..OperatorLayer::default()
+            },
+            of: LayerOf::Run(None),
+        }),
+        Part::Instance(piece("10.0.0.1:80", 900, fixed)),
+        Part::Instance(InstancePiece {
+            declared: declared(DeclaredStatus::Draining),
+            ..piece("10.0.0.2:80", 901, beat())
+        }),
+    ];
+    for part in &parts {
+        assert_eq!(import(&mut world, "a", part.clone()), 1, "{part:?}");
+    }
+    assert!(world.member("a", "10.0.0.1:80").unwrap().record.draining());
+    assert!(world.member("a", "10.0.0.2:80").unwrap().record.draining());
+    let revision = world.revision();
+    for part in &parts {
+        assert_eq!(import(&mut world, "a", part.clone()), 0, "{part:?}");
+    }
+    assert_eq!(world.revision(), revision);
+}
+
+#[test]
+fn a_lease_that_another_instance_holds_is_not_taken_from_it() {
+    let mut world = World::without_guard();
+    let held = world.register("a", "10.0.0.1:80", beat());
+    let part = InstancePiece {
+        lease: held,
+        ..piece("10.0.0.2:80", 1, beat())
+    };
+    import(&mut world, "b", Part::Instance(part));
+    assert_eq!(world.lease("a", "10.0.0.1:80"), Some(held));
+    let other: Option<Lease> = world.lease("b", "10.0.0.2:80");
+    assert!(other.is_some() && other != Some(held));
+}
+
+#[test]
+fn a_layer_of_another_run_is_not_laid_over_the_one_that_is_there() {
+    let mut world = World::without_guard();
+    world.register("a", "10.0.0.1:80", of_run("new", beat()));
+    let layer = |sticky| {
+        Part::Layer(LayerPiece {
+            endpoint: endpoint("10.0.0.1:80"),
+            layer: OperatorLayer {
+                enabled: Some(false),
+                sticky,
+                ..OperatorLayer::default()
+            },
+            of: LayerOf::Run(Some("old".parse().unwrap())),
+        })
+    };
+    assert_eq!(import(&mut world, "a", layer(false)), 0);
+    assert_eq!(import(&mut world, "a", layer(true)), 1);
+    assert!(!world.member("a", "10.0.0.1:80").unwrap().record.enabled());
+}
+
+/// The service as a checkpoint would keep it.
+fn captured(world: &World, service: &str) -> Option<(ServicePiece, Vec<InstancePiece>)> {
+    let catalog = &world.catalog;
+    let (_, found) = catalog.service(key(service).borrowed())?;
+    let layers = found.layers.iter().map(|(endpoint, kept)| LayerPiece {
+        endpoint: endpoint.clone(),
+        layer: kept.layer.clone(),
+        of: kept.of.clone(),
+    });
+    let instances = found.roster.iter().map(|member| InstancePiece {
+        endpoint: member.endpoint.clone(),
+        lease: catalog.beats.cell(member.slot).lease().unwrap(),
+        registration: member.record.registration.clone(),
+        declared: member.record.declared.clone(),
+        state: member.state,
+    });
+    let piece = ServicePiece {
+        key: key(service),
+        as_of: world.revision(),
+        revision: found.shared.revision(),
+        settings: found.settings.clone(),
+        emptied_by: found.emptied_by,
+        layers: layers.collect(),
+    };
+    Some((piece, instances.collect()))
+}
+
+/// Everything of a view that a reader may see.
+fn shown(view: Option<Arc<View>>) -> Option<String> {
+    let view = view?;
+    let members: Vec<_> = view
+        .members()
+        .map(|member| (&member.endpoint, member.state, &member.record))
+        .collect();
+    Some(format!(
+        "{} {} {:?} {:?} {} {} {members:?}",
+        view.key, view.revision, view.emptied_by, view.settings, view.healthy, view.serving
+    ))
+}
+
+fn recalled(ops: &[Op], captured_at: usize) {
+    let mut both = Both::new();
+    let mut was = None;
+    let mut seen = Vec::new();
+    for (step, op) in ops.iter().enumerate() {
+        // A replay is another registry.
+        if !matches!(op, Op::Reopen) {
+            both.step(op);
+        }
+        if step == captured_at {
+            was = Some((captured(&both.world, "a"), both.world.revision()));
+        }
+        if was.is_some() {
+            seen.push((both.world.revision(), shown(both.world.view("a"))));
+        }
+    }
+    let Some((pieces, from)) = was else { return };
+    for (at, expected) in seen {
+        let mut catalog = Catalog::new(CatalogConfig::default(), Mono(0));
+        catalog.resume(Epoch(0xE), Revision::ZERO, Vec::new(), Mono(0));
+        if let Some((service, instances)) = pieces.clone() {
+            catalog.recall(service, instances);
+        }
+        let later = both.world.history.iter().filter(|done| {
+            let about = done.mutation.subject().service() == Some(&key("a"));
+            about && done.revision > from && done.revision <= at
+        });
+        for committed in later {
+            catalog.apply(committed.clone(), at_ms(0));
+        }
+        assert_eq!(shown(catalog.view(key("a").borrowed())), expected, "at {at}");
+    }
+}
+
+proptest! {
+    #![proptest_config(super::property::config())]
+
+    /// Earlier states are exact: what a service was, with what was committed later on top, is what it was at each
+    /// revision since.
+    #[test]
+    fn a_recalled_service_is_at_each_revision_what_it_was(
+        ops in prop::collection::vec(operation(), 1..60),
+        at in 0_usize..60,
+    ) {
+        recalled(&ops, at);
+    }
+}
