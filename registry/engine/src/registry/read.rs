@@ -11,7 +11,7 @@ use parking_lot::MutexGuard;
 
 use super::Registry;
 use super::guards::GuardScope;
-use super::noticed::{GuardCounts, GuardEntry, Stalls};
+use super::noticed::{GuardCounts, Stalls};
 use super::reports::ReportUse;
 
 /// The registry as a whole.

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use beatrix_core::catalog::{InstancePiece, LayerOf, LayerPiece};
 use beatrix_core::model::{
-    Cluster, Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, Locality, Marks, Metadata,
-    OperatorLayer, Reason, Registration, Revision, SessionId, State, Timings, Wall, Weight,
+    Begun, Cluster, Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, Locality, Marks, Metadata,
+    OperatorLayer, Reason, Registration, Revision, SessionId, Share, State, Timings, Wall, Weight,
 };
 
 use super::DecodeError;
 use super::bytes::{Reader, put_bool, put_float, put_len, put_number, put_option, put_text, unknown};
+use super::probe::{probe, put_probe};
 
 /// Writes what names an instance.
 pub fn put_endpoint(out: &mut Vec<u8>, endpoint: &Endpoint) {
@@ -188,7 +189,10 @@ fn put_liveness(out: &mut Vec<u8>, liveness: &Liveness) {
             out.push(1);
             put_number(out, *session);
         }
-        Liveness::Probe { rise, fall } => out.extend_from_slice(&[2, *rise, *fall]),
+        Liveness::Probe(probe) => {
+            out.push(2);
+            put_probe(out, probe);
+        }
         Liveness::Static => out.push(3),
     }
 }
@@ -200,10 +204,7 @@ fn liveness(from: &mut Reader<'_>) -> Result<Liveness, DecodeError> {
             Ok(Liveness::Beat(Timings::new(time()?, time()?, time()?)?))
         }
         1 => Ok(Liveness::Session(SessionId(from.number()?))),
-        2 => Ok(Liveness::Probe {
-            rise: from.byte()?,
-            fall: from.byte()?,
-        }),
+        2 => Ok(Liveness::Probe(probe(from)?)),
         3 => Ok(Liveness::Static),
         other => Err(unknown("the liveness", other)),
     }
@@ -336,6 +337,9 @@ pub fn put_reason(out: &mut Vec<u8>, reason: Reason) {
         Reason::Deregistered => 8,
         Reason::Expired => 9,
         Reason::SessionClosed => 10,
+        Reason::Flapping => 11,
+        Reason::Steady => 12,
+        Reason::Reported => 13,
     });
 }
 
@@ -356,6 +360,9 @@ pub fn reason(from: &mut Reader<'_>) -> Result<Reason, DecodeError> {
         8 => Reason::Deregistered,
         9 => Reason::Expired,
         10 => Reason::SessionClosed,
+        11 => Reason::Flapping,
+        12 => Reason::Steady,
+        13 => Reason::Reported,
         other => return Err(unknown("the reason", other)),
     })
 }
@@ -378,6 +385,17 @@ pub fn put_instance(out: &mut Vec<u8>, instance: &InstancePiece) {
     put_reason(out, state.reason);
     put_number(out, state.revision.0);
     put_number(out, state.since.0);
+    out.push(state.share.bits());
+    out.extend_from_slice(&state.begun.bits().to_le_bytes());
+}
+
+/// Reads the share of its weight that an instance gets; it is written as its bits.
+///
+/// # Errors
+/// If there is none of this number.
+pub fn share(from: &mut Reader<'_>) -> Result<Share, DecodeError> {
+    let bits = from.byte()?;
+    Share::from_bits(bits).ok_or_else(|| unknown("the share", bits))
 }
 
 /// Reads an instance of a checkpoint.
@@ -396,6 +414,8 @@ pub fn instance(from: &mut Reader<'_>, clusters: &mut Clusters) -> Result<Instan
             reason: reason(from)?,
             revision: Revision(from.number()?),
             since: Wall(from.number()?),
+            share: share(from)?,
+            begun: Begun::from_bits(u32::from_le_bytes(from.array()?)),
         },
     })
 }

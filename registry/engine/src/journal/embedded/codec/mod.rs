@@ -20,6 +20,7 @@ pub mod bytes;
 pub mod frame;
 pub mod instance;
 pub mod piece;
+pub mod probe;
 pub mod record;
 pub mod service;
 #[cfg(test)]

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use beatrix_core::catalog::{Committed, Mutation, Part};
 use beatrix_core::model::{Origin, Revision, Surface, Wall};
 
-use super::bytes::{Reader, put_number, put_option, put_text, unknown};
+use super::bytes::{Reader, put_len, put_number, put_option, put_text, unknown};
 use super::instance::{
     Clusters, declared, endpoint, health, instance, layer, layer_piece, lease, marks, put_declared,
     put_endpoint, put_health, put_instance, put_layer, put_layer_piece, put_lease, put_reason,
-    put_registration, reason, registration,
+    put_registration, reason, registration, share,
 };
 use super::service::{
     Keys, namespace_info, put_key, put_namespace_info, put_setting_value, put_settings, setting_value,
@@ -106,6 +106,14 @@ impl Records {
                 value: from.option(setting_value)?,
             },
             10 => Mutation::Warmed,
+            12 => {
+                let service = self.keys.read(from)?;
+                let shares = (0..from.count()?).map(|_| Ok((endpoint(from)?, share(from)?)));
+                Mutation::Ramped {
+                    service,
+                    shares: shares.collect::<Result<_, DecodeError>>()?,
+                }
+            }
             11 => Mutation::Imported {
                 service: keys.read(from)?,
                 part: Box::new(match from.byte()? {
@@ -203,6 +211,15 @@ fn put_mutation(out: &mut Vec<u8>, mutation: &Mutation) {
             put_setting_value(out, value.as_deref());
         }
         Mutation::Warmed => out.push(10),
+        Mutation::Ramped { service, shares } => {
+            out.push(12);
+            put_key(out, service);
+            put_len(out, shares.len());
+            for (endpoint, share) in shares {
+                put_endpoint(out, endpoint);
+                out.push(share.bits());
+            }
+        }
         Mutation::Imported { service, part } => {
             out.push(11);
             put_key(out, service);

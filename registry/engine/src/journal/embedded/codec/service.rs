@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use beatrix_core::model::{
-    CLUSTERS_SET_MAX, Checker, ClusterSettings, Invalid, Lifetime, NamespaceInfo, Selector, ServiceKey,
-    ServiceRef, ServiceSettings, Threshold,
+    CLUSTERS_SET_MAX, Checker, ClusterSettings, Curve, Invalid, Lifetime, NamespaceInfo, Selector,
+    ServiceKey, ServiceRef, ServiceSettings, SlowStart, Threshold,
 };
 
 use super::DecodeError;
-use super::bytes::{Reader, put_bool, put_float, put_len, put_option, put_text, unknown};
+use super::bytes::{Reader, put_bool, put_float, put_len, put_number, put_option, put_text, unknown};
 use super::instance::{metadata, put_metadata};
 
 /// Writes a service's name.
@@ -56,6 +56,7 @@ pub fn put_settings(out: &mut Vec<u8>, settings: &ServiceSettings) {
         selector,
         clusters,
         expires,
+        slow_start,
     } = settings;
     out.push(match lifetime {
         None => 0,
@@ -77,6 +78,27 @@ pub fn put_settings(out: &mut Vec<u8>, settings: &ServiceSettings) {
         put_text(out, cluster.as_str());
         put_cluster(out, settings);
     }
+    put_option(out, slow_start.as_ref(), |out, ramp| {
+        put_number(
+            out,
+            u64::try_from(ramp.duration().as_millis()).unwrap_or(u64::MAX),
+        );
+        out.push(match ramp.curve() {
+            Curve::Linear => 0,
+            Curve::Quadratic => 1,
+        });
+        out.push(ramp.min_percent());
+    });
+}
+
+fn slow_start(from: &mut Reader<'_>) -> Result<SlowStart, DecodeError> {
+    let duration_ms = from.number()?;
+    let curve = match from.byte()? {
+        0 => Curve::Linear,
+        1 => Curve::Quadratic,
+        other => return Err(unknown("the curve", other)),
+    };
+    Ok(SlowStart::new(duration_ms, curve, from.byte()?.into())?)
 }
 
 /// Reads what is said about a service.
@@ -119,6 +141,7 @@ pub fn settings(from: &mut Reader<'_>) -> Result<ServiceSettings, DecodeError> {
         selector,
         clusters,
         expires,
+        slow_start: from.option(slow_start)?,
     })
 }
 

@@ -7,9 +7,11 @@ use beatrix_core::catalog::{
     Committed, InstancePiece, LayerOf, LayerPiece, Mutation, Part, Piece, ServicePiece,
 };
 use beatrix_core::model::{
-    Checker, ClusterSettings, Declared, DeclaredStatus, Endpoint, Health, Lease, Lifetime, Liveness,
-    Locality, Marks, Metadata, NamespaceInfo, OperatorLayer, Origin, Reason, Registration, Revision,
-    Selector, ServiceKey, ServiceSettings, SessionId, State, Surface, Threshold, Timings, Wall, Weight,
+    Begun, Checker, ClusterSettings, Curve, Declared, DeclaredStatus, Endpoint, GrpcProbe, Health,
+    HttpMethod, HttpProbe, Lease, Lifetime, Liveness, Locality, Marks, Metadata, MysqlProbe, NamespaceInfo,
+    OperatorLayer, Origin, Probe, ProbeKind, ProbePlan, ProbeSpec, Reason, RedisProbe, Registration,
+    Revision, Selector, ServiceKey, ServiceSettings, SessionId, Share, SlowStart, State, Surface, Threshold,
+    Timings, Tls, Wall, Weight,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -46,6 +48,52 @@ fn weight() -> impl Strategy<Value = Weight> {
     (0.0..=10_000.0).prop_map(|weight| Weight::new(weight).unwrap())
 }
 
+fn share() -> impl Strategy<Value = Share> {
+    any::<u8>().prop_filter_map("a share", Share::from_bits)
+}
+
+fn probe() -> impl Strategy<Value = Probe> {
+    let tls = prop_oneof![
+        Just(Tls::None),
+        Just(Tls::Unverified),
+        "[a-z]{1,9}".prop_map(|name| Tls::verified(&name).unwrap()),
+    ];
+    let kind = prop_oneof![
+        Just(ProbeKind::Tcp),
+        (
+            "/[a-z?=]{0,9}",
+            btree_map("x-[a-z]{1,9}", "[ -~]{0,9}", 0..3),
+            tls.clone()
+        )
+            .prop_map(|(path, headers, tls)| {
+                let headers = headers.iter().map(|(name, value)| (&**name, value.trim()));
+                let expected = "200-299,404".parse().unwrap();
+                ProbeKind::Http(HttpProbe::new(HttpMethod::Post, &path, headers, expected, tls).unwrap())
+            }),
+        ("[a-z.]{0,9}", tls)
+            .prop_map(|(service, tls)| ProbeKind::Grpc(GrpcProbe::new(&service, tls).unwrap())),
+        ("[a-z]{1,9}", ".{0,9}", "[a-z ]{0,9}").prop_map(|(user, password, command)| {
+            ProbeKind::Mysql(MysqlProbe::new(&user, &password, &command).unwrap())
+        }),
+        (option::of("[a-z]{1,9}"), option::of(".{0,9}")).prop_map(|(user, password)| {
+            let user = user.filter(|_| password.is_some());
+            ProbeKind::Redis(RedisProbe::new(user.as_deref(), password.as_deref()).unwrap())
+        }),
+    ];
+    let own = (kind, option::of(1_u16..), 1_u8..=10, 1_u8..=10, 500_u64..10_000);
+    let own = own.prop_map(|(kind, port, rise, fall, interval)| {
+        let plan = ProbePlan {
+            port,
+            interval: Some(Duration::from_millis(interval)),
+            timeout: None,
+            rise: Some(rise),
+            fall: Some(fall),
+        };
+        Probe::Own(Arc::new(ProbeSpec::new(kind, plan).unwrap()))
+    });
+    prop_oneof![Just(Probe::OfCluster), own]
+}
+
 fn lease() -> impl Strategy<Value = Lease> {
     (1..u64::MAX).prop_map(|bits| Lease::from_bits(bits).unwrap())
 }
@@ -58,7 +106,7 @@ fn liveness() -> impl Strategy<Value = Liveness> {
             Liveness::Beat(Timings::new(ms(interval), ms(interval + a), ms(interval + b)).unwrap())
         }),
         any::<u64>().prop_map(|session| Liveness::Session(SessionId(session))),
-        any::<(u8, u8)>().prop_map(|(rise, fall)| Liveness::Probe { rise, fall }),
+        probe().prop_map(Liveness::Probe),
         Just(Liveness::Static),
     ]
 }
@@ -171,9 +219,10 @@ fn settings() -> impl Strategy<Value = ServiceSettings> {
         option::of("[a-z=]{0,20}"),
         btree_map("[a-z]{1,8}", cluster, 0..3),
         any::<bool>(),
+        option::of((0_u64..=3_600_000, any::<bool>(), 1_u64..=100)),
     )
         .prop_map(
-            |(lifetime, threshold, metadata, selector, clusters, expires)| ServiceSettings {
+            |(lifetime, threshold, metadata, selector, clusters, expires, ramp)| ServiceSettings {
                 lifetime,
                 protect_threshold: Threshold::new(threshold).unwrap(),
                 metadata,
@@ -183,6 +232,10 @@ fn settings() -> impl Strategy<Value = ServiceSettings> {
                     .map(|(name, settings)| (name.parse().unwrap(), settings))
                     .collect(),
                 expires,
+                slow_start: ramp.map(|(ms, linear, min)| {
+                    let curve = if linear { Curve::Linear } else { Curve::Quadratic };
+                    SlowStart::new(ms, curve, min).unwrap()
+                }),
             },
         )
 }
@@ -246,6 +299,8 @@ fn mutation() -> impl Strategy<Value = Mutation> {
             value: value.map(Into::into),
         }),
         Just(Mutation::Warmed),
+        (key(), vec((endpoint(), share()), 0..4))
+            .prop_map(|(service, shares)| Mutation::Ramped { service, shares }),
         (key(), instance()).prop_map(|(service, piece)| Mutation::Imported {
             service,
             part: Box::new(Part::Instance(piece)),
@@ -277,13 +332,15 @@ fn committed() -> impl Strategy<Value = Committed> {
 }
 
 fn instance() -> impl Strategy<Value = InstancePiece> {
-    let state = (health(), marks(), reason(), any::<(u64, u64)>()).prop_map(
-        |(health, marks, reason, (revision, since))| State {
+    let state = (health(), marks(), reason(), any::<(u64, u64, u32)>(), share()).prop_map(
+        |(health, marks, reason, (revision, since, begun), share)| State {
             health,
             marks,
             reason,
             revision: Revision(revision),
             since: Wall(since),
+            share,
+            begun: Begun::from_bits(begun),
         },
     );
     (endpoint(), lease(), registration(), option::of(declared()), state).prop_map(
