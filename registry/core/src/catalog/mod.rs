@@ -22,6 +22,7 @@ mod decide;
 mod declaring;
 mod directory;
 mod due;
+mod flips;
 mod guarding;
 mod keep;
 mod layering;
@@ -66,7 +67,7 @@ pub use service::Shared;
 pub use settings::{EXPIRY, SETTING_BYTES_MAX, SETTINGS_MAX, Settings};
 pub use view::{FORMATS, Format, Renders, View};
 
-use probing::Probes;
+use flips::Probes;
 use service::Service;
 use slots::Slots;
 
