@@ -145,7 +145,7 @@ impl Probe {
         let ms =
             |time: Option<Duration>| time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         Liveness::Probe {
-            probe: self.question.clone(),
+            probe: Box::new(self.question.clone()),
             port: self.port,
             interval_ms: ms(self.interval),
             timeout_ms: ms(self.timeout),

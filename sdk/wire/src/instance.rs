@@ -26,7 +26,7 @@ pub enum Liveness {
     /// The registry asks. It stays until it is deregistered, however badly it answers.
     Probe {
         /// What is asked.
-        probe: ProbeQuestion,
+        probe: Box<ProbeQuestion>,
         /// At which port, if not at the registered one; always at the registered address.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         port: Option<u16>,

@@ -57,7 +57,7 @@ fn anywhere() -> SocketAddr {
 fn asked(probe: ProbeQuestion) -> RegisterRequest {
     RegisterRequest {
         liveness: Some(Liveness::Probe {
-            probe,
+            probe: Box::new(probe),
             port: None,
             interval_ms: Some(500),
             timeout_ms: Some(300),

@@ -25,6 +25,7 @@ mod directory;
 mod due;
 mod explaining;
 mod flapping;
+mod flips;
 mod guarding;
 mod importing;
 mod keep;
@@ -84,7 +85,7 @@ pub use service::Shared;
 pub use settings::{EXPIRY, SETTING_BYTES_MAX, SETTINGS_MAX, Settings};
 pub use view::{FORMATS, Format, Renders, View};
 
-use probing::Probes;
+use flips::Probes;
 use service::Service;
 use slots::Slots;
 

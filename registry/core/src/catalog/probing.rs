@@ -7,12 +7,11 @@
 //!
 //! What could not be committed is decided again with the next result that says the same.
 
-use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::liveness::{Ended, Finding, ProbeCounts, ProbeResult, Schedule, Scheduled, Ticket, observe};
+use crate::liveness::{Ended, Finding, ProbeCounts, ProbeResult, Scheduled, Ticket, observe};
 use crate::model::{
     Endpoint, Health, Liveness, Marks, Member, Mono, Probe, ProbeSpec, Reason, Registration, ServiceKey,
     ServiceSettings, Wall,
@@ -21,6 +20,7 @@ use crate::model::{
 use super::Catalog;
 use super::command::Mutation;
 use super::due::{DUE_MAX, LOOK_AGAIN};
+use super::flips::Flip;
 use super::slots::Phase;
 
 /// A probe that is to be made.
@@ -52,87 +52,6 @@ pub struct ProbeReport {
     pub scheduled: Option<Scheduled>,
     /// The time by which `scheduled` counts.
     pub now: Mono,
-}
-
-/// What a completed streak comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flip {
-    /// It is well again.
-    Rises,
-    /// It is not, and something said so.
-    Falls,
-    /// Nothing came back, which the guard has to hear of.
-    Doubted,
-    /// It was known from before a restart only, and has been asked now: it is as well as it was.
-    Confirmed,
-}
-
-/// What the catalog keeps about probes.
-#[derive(Debug)]
-pub(super) struct Probes {
-    pub(super) schedule: Schedule,
-    /// Completed streaks that are not applied yet, and whether each stands in one of the queues.
-    flips: HashMap<u32, (Flip, bool), ahash::RandomState>,
-    decided: VecDeque<u32>,
-    doubted: Vec<u32>,
-    /// When to look at the guards again that hold.
-    look_again: Option<Mono>,
-}
-
-impl Probes {
-    pub(super) fn new(schedule: Schedule) -> Self {
-        Self {
-            schedule,
-            flips: HashMap::default(),
-            decided: VecDeque::new(),
-            doubted: Vec::new(),
-            look_again: None,
-        }
-    }
-
-    /// When the owner has something to decide about probes.
-    pub(super) fn next_deadline(&self) -> Option<Mono> {
-        if self.decided.is_empty() && self.doubted.is_empty() {
-            self.look_again
-        } else {
-            Some(Mono(0))
-        }
-    }
-
-    /// What a streak came to has been applied, or is of no account any more.
-    pub(super) fn settle(&mut self, number: u32) {
-        self.flips.remove(&number);
-    }
-
-    /// The guard let go of an instance: whether it is silent is to be found out anew.
-    pub(super) fn doubt_anew(&mut self, number: u32) {
-        if matches!(self.flips.get(&number), Some((Flip::Doubted, _))) {
-            self.flips.remove(&number);
-        }
-    }
-
-    fn flip(&mut self, number: u32, flip: Flip) {
-        let (kept, queued) = self.flips.entry(number).or_insert((flip, false));
-        if *kept != flip {
-            *kept = flip;
-            *queued = false;
-        }
-        if !std::mem::replace(queued, true) {
-            match flip {
-                Flip::Doubted => self.doubted.push(number),
-                Flip::Rises | Flip::Falls | Flip::Confirmed => self.decided.push_back(number),
-            }
-        }
-    }
-
-    /// What is to be decided about an instance that stood in a queue. Nothing if it was decided already, or stands in the
-    /// other queue by now.
-    fn unqueue(&mut self, number: u32, doubted: bool) -> Option<Flip> {
-        let (flip, queued) = self.flips.get_mut(&number)?;
-        let here = *queued && (*flip == Flip::Doubted) == doubted;
-        *queued &= !here;
-        here.then_some(*flip)
-    }
 }
 
 /// Whether what probes measured of `member` stays when it is registered so: it is the same run of the same instance, asked

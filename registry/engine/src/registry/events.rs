@@ -72,6 +72,12 @@ impl Registry {
     /// Membership changes that the change log holds.
     #[must_use]
     pub fn events(&self, query: &EventsQuery) -> EventsPage {
+        let mut page = self.held_changes(query);
+        page.guards = self.guards_of(query, page.next, page.version.revision);
+        page
+    }
+
+    fn held_changes(&self, query: &EventsQuery) -> EventsPage {
         let catalog = self.inner.catalog.lock();
         let log = catalog.log();
         let mut oldest_first = log.after(query.after);
@@ -128,7 +134,7 @@ impl Registry {
     }
 
     async fn changes_of_all(&self, query: EventsQuery) -> Result<EventsPage, PastError> {
-        let mut held = self.events(&query);
+        let mut held = self.held_changes(&query);
         let Some(reader) = &self.inner.history else {
             return Ok(held);
         };

@@ -132,8 +132,8 @@ async fn one_service_is_guarded_and_another_is_not() {
 fn events(registry: &Registry, after: Revision, limit: usize) -> EventsPage {
     registry.events(&EventsQuery {
         after,
-        service: None,
         limit,
+        ..EventsQuery::default()
     })
 }
 
@@ -221,7 +221,7 @@ async fn history_tells_each_turn_of_a_guard_once_over_all_pages_in_its_place() {
         let page = events(&registry, after, 7);
         assert!(page.guards.iter().all(|it| it.revision >= after));
         told.extend(page.guards.iter().map(|it| (it.number, it.revision.0)));
-        after = page.next_after;
+        after = page.next;
         // What happened at the newest revision is told until there is a newer one.
         if after == page.version.revision {
             break;

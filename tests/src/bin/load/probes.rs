@@ -121,7 +121,7 @@ fn registration(places: &[SocketAddr], number: u64, interval_ms: u64) -> bytes::
     };
     let registration = RegisterRequest {
         liveness: Some(Liveness::Probe {
-            probe,
+            probe: Box::new(probe),
             port: None,
             interval_ms: Some(interval_ms),
             timeout_ms: None,

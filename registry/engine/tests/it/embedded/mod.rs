@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use beatrix_core::catalog::{Committed, InstancePiece, Keep, Mutation, Piece, Proposed, ServicePiece};
 use beatrix_core::model::{
-    Cluster, Endpoint, Epoch, Health, Lease, Liveness, Marks, Metadata, Origin, Reason, Registration,
-    Revision, ServiceKey, State, Wall, Weight,
+    Begun, Cluster, Endpoint, Epoch, Health, Lease, Liveness, Marks, Metadata, Origin, Reason, Registration,
+    Revision, ServiceKey, Share, State, Wall, Weight,
 };
 use beatrix_engine::clock::SystemClock;
 use beatrix_engine::journal::embedded::disk::Disk;
@@ -132,6 +132,8 @@ pub(crate) fn pieces(number: u64, as_of: Revision) -> [Piece; 2] {
         reason: Reason::Registered,
         revision: as_of,
         since: Wall(number),
+        share: Share::FULL,
+        begun: Begun::NEVER,
     };
     [
         Piece::Service(Box::new(ServicePiece {
