@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::probe::ProbeQuestion;
+use crate::service::SlowStart;
+
 /// What the header of every backup says it is.
 pub const BACKUP_FORMAT: &str = "beatrix-backup";
 /// The newest version of the format. Readers refuse newer ones.
@@ -118,6 +121,9 @@ pub struct BackupServiceSettings {
     pub clusters: BTreeMap<String, BackupCluster>,
     /// Whether silence has consequences.
     pub expires: bool,
+    /// How instances begin to serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<SlowStart>,
 }
 
 /// What was said about a cluster of a service.
@@ -283,11 +289,22 @@ pub enum BackupLiveness {
     Session {},
     /// The registry asks.
     Probe {
+        /// What, with its secrets.
+        probe: Box<ProbeQuestion>,
+        /// At which port, if not at the registered one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
+        /// The time from one probe to the next, in milliseconds.
+        interval_ms: u64,
+        /// How long connecting and answering may take together, in milliseconds.
+        timeout_ms: u64,
         /// Good answers in a row that make it healthy.
         rise: u8,
         /// Bad answers in a row that make it unhealthy.
         fall: u8,
     },
+    /// The registry asks as the cluster of the instance is checked.
+    ClusterProbe {},
     /// Nobody asks.
     Static {},
 }

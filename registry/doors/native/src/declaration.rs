@@ -35,7 +35,7 @@ pub(crate) async fn declare(
     Ok(written_json(&registry, written))
 }
 
-fn read(slow_start: wire::SlowStart) -> std::result::Result<SlowStart, Invalid> {
+pub(crate) fn read(slow_start: wire::SlowStart) -> std::result::Result<SlowStart, Invalid> {
     let curve = match slow_start.curve {
         wire::Curve::Linear => Curve::Linear,
         wire::Curve::Quadratic => Curve::Quadratic,

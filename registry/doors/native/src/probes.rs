@@ -84,6 +84,49 @@ fn kind(question: &wire::ProbeQuestion) -> std::result::Result<ProbeKind, Invali
     })
 }
 
+/// What is asked, with its secrets: for backups, and for nothing else.
+pub(crate) fn whole(kind: &ProbeKind) -> wire::ProbeQuestion {
+    match kind {
+        ProbeKind::Tcp => wire::ProbeQuestion::Tcp {},
+        ProbeKind::Http(http) => wire::ProbeQuestion::Http {
+            method: Some(http.method().as_str().into()),
+            path: Some(http.path().into()),
+            headers: http
+                .headers()
+                .map(|(name, value)| (name.to_owned(), value.reveal().into()))
+                .collect(),
+            expected_status: Some(http.expected().to_string()),
+            tls: whole_tls(http.tls()),
+        },
+        ProbeKind::Grpc(grpc) => wire::ProbeQuestion::Grpc {
+            service: Some(grpc.service().into()),
+            tls: whole_tls(grpc.tls()),
+        },
+        ProbeKind::Mysql(mysql) => wire::ProbeQuestion::Mysql {
+            user: Some(mysql.user().into()),
+            password: Some(mysql.password().reveal().into()),
+            command: Some(mysql.command().into()),
+        },
+        ProbeKind::Redis(redis) => {
+            let login = redis.login();
+            wire::ProbeQuestion::Redis {
+                user: login.and_then(|(user, _)| user.map(str::to_owned)),
+                password: login.map(|(_, password)| password.reveal().into()),
+            }
+        }
+    }
+}
+
+fn whole_tls(tls: &Tls) -> Option<wire::ProbeTls> {
+    match tls {
+        Tls::None => None,
+        Tls::Unverified => Some(wire::ProbeTls::default()),
+        Tls::Verified { server_name } => Some(wire::ProbeTls {
+            server_name: Some(server_name.to_string()),
+        }),
+    }
+}
+
 fn tls(tls: Option<&wire::ProbeTls>) -> std::result::Result<Tls, Invalid> {
     match tls {
         None => Ok(Tls::None),

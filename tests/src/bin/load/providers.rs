@@ -133,6 +133,7 @@ impl Provider {
                         cluster_id: held.cluster_id.clone(),
                         leases: held.lease.iter().cloned().collect(),
                         statuses: Vec::new(),
+                        in_flight: Default::default(),
                     };
                     let body = serde_json::to_vec(&beat)?;
                     if let Some(answer) = self.ask(Request::new("POST", "/api/v1/beats").json(body)).await

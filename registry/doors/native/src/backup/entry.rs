@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use beatrix_core::catalog::{InstancePiece, LayerOf, LayerPiece};
 use beatrix_core::model::{
-    Checker, ClusterSettings, Declared, DeclaredStatus, Endpoint, Health, Incarnation, Invalid, Lifetime,
-    Liveness, Locality, Marks, Metadata, Namespace, NamespaceInfo, OperatorLayer, Reason, Registration,
-    Revision, Selector, ServiceKey, ServiceRef, ServiceSettings, SessionId, SettingName, State, Threshold,
-    Timings, Wall, Weight,
+    Begun, Checker, ClusterSettings, Declared, DeclaredStatus, Endpoint, Health, Incarnation, Invalid,
+    Lifetime, Liveness, Locality, Marks, Metadata, Namespace, NamespaceInfo, OperatorLayer, Probe, Reason,
+    Registration, Revision, Selector, ServiceKey, ServiceRef, ServiceSettings, SessionId, SettingName, Share,
+    State, Threshold, Timings, Wall, Weight,
 };
 use beatrix_wire as wire;
+
+use crate::{declaration, probes};
 
 /// A part of a backup.
 #[derive(Debug, Clone, PartialEq)]
@@ -229,6 +231,7 @@ fn settings(line: wire::BackupServiceSettings) -> Result<ServiceSettings, Invali
         selector,
         clusters: clusters.collect::<Result<BTreeMap<_, _>, Invalid>>()?,
         expires: line.expires,
+        slow_start: line.slow_start.map(declaration::read).transpose()?,
     };
     // What would be refused when it is declared is refused here.
     let patch = beatrix_core::model::ServicePatch::replacing(None, &settings);
@@ -266,7 +269,24 @@ fn instance(line: wire::BackupInstance) -> Result<InstancePiece, Invalid> {
             Duration::from_millis(remove_after_ms),
         )?),
         wire::BackupLiveness::Session {} => Liveness::Session(SessionId(0)),
-        wire::BackupLiveness::Probe { rise, fall } => Liveness::Probe { rise, fall },
+        wire::BackupLiveness::Probe {
+            probe,
+            port,
+            interval_ms,
+            timeout_ms,
+            rise,
+            fall,
+        } => {
+            let plan = probes::Plan {
+                port,
+                interval_ms: Some(interval_ms),
+                timeout_ms: Some(timeout_ms),
+                rise: Some(rise),
+                fall: Some(fall),
+            };
+            probes::liveness(&probe, &plan)?
+        }
+        wire::BackupLiveness::ClusterProbe {} => Liveness::Probe(Probe::OfCluster),
         wire::BackupLiveness::Static {} => Liveness::Static,
     };
     let locality = Locality::new(
@@ -302,6 +322,8 @@ fn instance(line: wire::BackupInstance) -> Result<InstancePiece, Invalid> {
             reason,
             revision: Revision::ZERO,
             since: Wall(line.since_ms),
+            share: Share::FULL,
+            begun: Begun::NEVER,
         },
     })
 }

@@ -2,10 +2,12 @@
 
 use beatrix_core::catalog::{InstancePiece, LayerOf, LayerPiece, Piece, ServicePiece};
 use beatrix_core::model::{
-    Checker, ClusterSettings, DeclaredStatus, Health, Incarnation, Liveness, Metadata, Namespace, Selector,
-    ServiceKey, ServiceSettings, Version, Wall, Weight,
+    Checker, ClusterSettings, DeclaredStatus, Health, Incarnation, Liveness, Metadata, Namespace, Probe,
+    Selector, ServiceKey, ServiceSettings, Version, Wall, Weight,
 };
 use beatrix_wire as wire;
+
+use crate::{declaration, probes};
 
 /// Writes the lines of a backup, one piece after the other.
 #[derive(Debug)]
@@ -141,6 +143,7 @@ fn settings(settings: &ServiceSettings) -> wire::BackupServiceSettings {
         selector,
         clusters,
         expires,
+        slow_start,
     } = settings;
     wire::BackupServiceSettings {
         lifetime: lifetime.map(|lifetime| lifetime.as_str().to_owned()),
@@ -155,6 +158,7 @@ fn settings(settings: &ServiceSettings) -> wire::BackupServiceSettings {
             .map(|(name, settings)| (name.to_string(), cluster(settings)))
             .collect(),
         expires: *expires,
+        slow_start: slow_start.map(declaration::shown),
     }
 }
 
@@ -220,14 +224,22 @@ fn instance(service: &ServiceKey, piece: InstancePiece) -> wire::BackupInstance 
         state,
     } = piece;
     let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let liveness = match registration.liveness {
+    let liveness = match &registration.liveness {
         Liveness::Beat(timings) => wire::BackupLiveness::Beat {
             interval_ms: ms(timings.interval()),
             unhealthy_after_ms: ms(timings.unhealthy_after()),
             remove_after_ms: ms(timings.remove_after()),
         },
         Liveness::Session(_) => wire::BackupLiveness::Session {},
-        Liveness::Probe { rise, fall } => wire::BackupLiveness::Probe { rise, fall },
+        Liveness::Probe(Probe::Own(spec)) => wire::BackupLiveness::Probe {
+            probe: Box::new(probes::whole(spec.kind())),
+            port: spec.port(),
+            interval_ms: ms(spec.interval()),
+            timeout_ms: ms(spec.timeout()),
+            rise: spec.rise(),
+            fall: spec.fall(),
+        },
+        Liveness::Probe(Probe::OfCluster) => wire::BackupLiveness::ClusterProbe {},
         Liveness::Static => wire::BackupLiveness::Static {},
     };
     let locality = registration.locality.as_deref();
