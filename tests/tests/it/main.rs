@@ -5,6 +5,7 @@
 mod bad_input;
 mod clients;
 mod config;
+mod crash;
 mod drain;
 mod expiry;
 mod load;
