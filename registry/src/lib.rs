@@ -4,6 +4,7 @@
 //! - [`config`]: every key, from file, environment and flags.
 //! - [`logs`]: structured logs.
 //! - [`serve`]: starts everything, and stops it in order.
+//! - `start`: the registry with its journal.
 //! - `listener`: the accept loop, with its bound on connections.
 //! - `metrics`: `/metrics`, in the text format of Prometheus.
 //! - `probes`: `/livez` and `/readyz`.
@@ -19,3 +20,4 @@ mod metrics;
 mod probes;
 mod report;
 pub mod serve;
+mod start;

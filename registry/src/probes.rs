@@ -20,12 +20,23 @@ async fn livez() -> &'static str {
 }
 
 /// It may be sent traffic: it knows all instances, and is not stopping.
-async fn readyz(State(registry): State<Registry>) -> (StatusCode, &'static str) {
+///
+/// A disk that fails makes it say so and stay ready: it serves what it knows, and clients that beat are taken on. Were it
+/// taken out of traffic, its users would lose the lists as well.
+async fn readyz(State(registry): State<Registry>) -> (StatusCode, String) {
     if registry.is_stopping() {
-        (StatusCode::SERVICE_UNAVAILABLE, "stopping")
-    } else if !registry.complete() {
-        (StatusCode::SERVICE_UNAVAILABLE, "warming")
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping".into());
+    }
+    let trouble = registry.storage().and_then(|storage| storage.trouble());
+    let storage = trouble.map_or_else(String::new, |trouble| {
+        format!(
+            "\nstorage: durable writes are refused since {} ms: {}",
+            trouble.since.0, trouble.error
+        )
+    });
+    if registry.complete() {
+        (StatusCode::OK, format!("ok{storage}"))
     } else {
-        (StatusCode::OK, "ok")
+        (StatusCode::SERVICE_UNAVAILABLE, format!("warming{storage}"))
     }
 }

@@ -1,20 +1,15 @@
 //! Starts everything, and stops it in order: not ready, no new connections, streams end, writes finish, exit.
 
-use std::sync::Arc;
-
 use anyhow::Context;
 use axum::Router;
-use beatrix_engine::journal::Memory;
-use beatrix_engine::random::Random;
-use beatrix_engine::{Registry, RegistryBuilder};
+use beatrix_engine::Registry;
 use beatrix_nacos::udp::{Pusher, Sockets};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::asking::Asking;
 use crate::config::Config;
-use crate::{listener, metrics, probes, report};
+use crate::{listener, metrics, probes, report, start};
 
 /// Resolves on SIGTERM or SIGINT. They are heard from the call on, not from the first poll: a process that is asked to
 /// stop while it starts must stop in order, too.
@@ -44,15 +39,9 @@ pub fn router(registry: &Registry, pusher: Pusher) -> Router {
 /// Runs the registry until `stop`.
 ///
 /// # Errors
-/// If the address cannot be bound, or the system has no randomness.
+/// If the journal cannot be read, the address cannot be bound, or the system has no randomness.
 pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let random = Random::from_system().context("no randomness from the system")?;
-    let journal = Memory::new(random.epoch());
-    let registry = RegistryBuilder::new(config.engine.clone(), random)
-        .with_own_thread()
-        .with_probing(Arc::new(Asking::new(&config)))
-        .start(journal)
-        .await?;
+    let registry = start::registry(&config).await?;
     let http = TcpListener::bind(config.http_addr)
         .await
         .with_context(|| format!("cannot listen on http_addr {}", config.http_addr))?;

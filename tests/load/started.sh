@@ -44,9 +44,12 @@ await() {
   return 1
 }
 
-# start_registry FLAG...: sets registry_addr and registry_pid.
+# start_registry FLAG...: sets registry_addr and registry_pid. Each has a folder of its own, so that none finds what
+# another has kept, unless it is told where.
 start_registry() {
-  (cd "$scratch" && exec env -i PATH="$PATH" "$bin/beatrix" --http-addr 127.0.0.1:0 --log-format json "$@") \
+  local folder
+  folder="$(mktemp -d "$scratch/registry.XXXXXX")"
+  (cd "$folder" && exec env -i PATH="$PATH" "$bin/beatrix" --http-addr 127.0.0.1:0 --log-format json "$@") \
     >"$scratch/registry.log" 2>&1 &
   registry_pid=$!
   started+=("$registry_pid")

@@ -88,6 +88,27 @@ impl Settings {
     ///
     /// When it does not say in time where it listens, or ends before.
     pub async fn start(&self) -> anyhow::Result<Registry> {
+        let registry = self.start_serving().await?;
+        eventually("the registry is ready", SOON, async || {
+            http1::get(registry.addr, "/readyz")
+                .await
+                .ok()
+                .filter(|answer| answer.status() == 200)
+        })
+        .await;
+        Ok(registry)
+    }
+
+    /// Starts the process and waits until it listens. With data from before it may not be ready yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Settings::start`].
+    pub async fn start_serving(&self) -> anyhow::Result<Registry> {
         let (mut process, folder) = self.spawn()?;
         let addr = eventually("the registry says where it listens", SOON, || {
             let found = process.lines().iter().find_map(listening);
@@ -101,19 +122,11 @@ impl Settings {
             async move { found }
         })
         .await;
-        let registry = Registry {
+        Ok(Registry {
             process,
             addr,
             folder,
-        };
-        eventually("the registry is ready", SOON, async || {
-            http1::get(addr, "/readyz")
-                .await
-                .ok()
-                .filter(|answer| answer.status() == 200)
         })
-        .await;
-        Ok(registry)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Config, LogFormat};
+use super::{Config, JournalKind, LogFormat};
 
 /// One key of the configuration.
 #[derive(Debug)]
@@ -37,6 +37,66 @@ pub const KEYS: &[Key] = &[
             }
             config.engine.cluster_id = text.into();
             Ok(())
+        },
+    },
+    Key {
+        name: "journal",
+        default: "embedded",
+        help: "Where changes are kept: embedded, in data_dir, so that a restart finds them; or memory, which keeps \
+               nothing",
+        set: |config, text| {
+            config.journal = match text {
+                "embedded" => JournalKind::Embedded,
+                "memory" => JournalKind::Memory,
+                _ => return Err("must be embedded or memory".into()),
+            };
+            Ok(())
+        },
+    },
+    Key {
+        name: "data_dir",
+        default: "./data",
+        help: "The folder of the embedded journal. One process at a time. It is made if it is not there",
+        set: |config, text| {
+            if text.is_empty() {
+                return Err("must be a folder".into());
+            }
+            config.data_dir = text.into();
+            Ok(())
+        },
+    },
+    Key {
+        name: "history_age_max_ms",
+        default: "86400000",
+        help: "For how long the journal keeps what happened, in ms: changes, and what services were. At most 90 days",
+        set: |config, text| {
+            let mut ms = 0;
+            within(
+                &mut ms,
+                text,
+                0..=90 * 86_400_000,
+                "must be a number of ms from 0 to 7776000000",
+            )?;
+            config.history_age_max = Duration::from_millis(ms);
+            Ok(())
+        },
+    },
+    Key {
+        name: "history_bytes_max",
+        default: "268435456",
+        help: "How many bytes of it the journal keeps at most. What a restart needs is kept in any case",
+        set: |config, text| {
+            let rule = "must be a number of bytes from 0 to 1099511627776";
+            within(&mut config.history_bytes_max, text, 0..=1 << 40, rule)
+        },
+    },
+    Key {
+        name: "disk_reserve_bytes",
+        default: "67108864",
+        help: "With fewer free bytes than this on the disk of data_dir, writes that must be durable are refused",
+        set: |config, text| {
+            let rule = "must be a number of bytes from 0 to 1099511627776";
+            within(&mut config.disk_reserve_bytes, text, 0..=1 << 40, rule)
         },
     },
     Key {

@@ -9,6 +9,7 @@ mod layers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use beatrix_engine::EngineConfig;
@@ -29,11 +30,30 @@ pub enum LogFormat {
     Json,
 }
 
+/// Where changes are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JournalKind {
+    /// In a folder of this machine.
+    Embedded,
+    /// Nowhere: a restart knows nothing.
+    Memory,
+}
+
 /// Everything that can be set.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where HTTP is served: the native API, Nacos HTTP, probes.
     pub http_addr: SocketAddr,
+    /// Where changes are kept.
+    pub journal: JournalKind,
+    /// The folder of the embedded journal.
+    pub data_dir: PathBuf,
+    /// For how long it keeps what happened.
+    pub history_age_max: Duration,
+    /// How many bytes of that at most.
+    pub history_bytes_max: u64,
+    /// With fewer free bytes than this it refuses writes that must be durable.
+    pub disk_reserve_bytes: u64,
     /// Which log lines are written, as `tracing` filters.
     pub log: String,
     /// How they are written.
@@ -55,6 +75,11 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             http_addr: SocketAddr::from(([127, 0, 0, 1], 8848)),
+            journal: JournalKind::Embedded,
+            data_dir: "./data".into(),
+            history_age_max: Duration::from_secs(24 * 60 * 60),
+            history_bytes_max: 256 * 1024 * 1024,
+            disk_reserve_bytes: 64 * 1024 * 1024,
             log: "info".into(),
             log_format: LogFormat::Text,
             connections_max: 200_000,

@@ -7,6 +7,7 @@ mod backup;
 mod bad_input;
 mod clients;
 mod config;
+mod crash;
 mod drain;
 mod expiry;
 mod guard;

@@ -28,6 +28,7 @@ use beatrix_core::catalog::{Committed, Keep, Piece, Proposed};
 use beatrix_core::model::{Epoch, Revision, Wall};
 
 pub use beatrix_core::changes::Gap;
+pub use embedded::state::{StorageFigures, StorageState, Trouble};
 pub use embedded::{Embedded, EmbeddedConfig};
 pub use history::{Bounds, CommittedPage, CommittedQuery, History, is_about};
 pub use memory::Memory;
@@ -95,6 +96,11 @@ pub trait Journal: Send + 'static {
 
     /// What it still knows of the past, if it keeps any. Asked once, after it has restored.
     fn history(&self) -> Option<Arc<dyn History>> {
+        None
+    }
+
+    /// How its storage is, if it has any.
+    fn storage(&self) -> Option<Arc<StorageState>> {
         None
     }
 

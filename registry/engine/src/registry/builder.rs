@@ -92,6 +92,7 @@ impl RegistryBuilder {
         let liveness = Arc::new(LivenessClock::new(now));
         catalog.resume(restored.epoch, restored.revision, restored.gaps.clone(), now);
         let checkpoints = journal.checkpoints();
+        let storage = journal.storage();
         let revision = catalog.version().revision;
         let (beats, published, settings) = (catalog.beats(), catalog.published(), catalog.settings());
         let catalog = Arc::new(Mutex::new(catalog));
@@ -184,6 +185,7 @@ impl RegistryBuilder {
             noticed,
             sooner,
             history,
+            storage,
             backups: Default::default(),
             owner: sender,
             drains,

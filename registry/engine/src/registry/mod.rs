@@ -32,6 +32,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::hub::Hub;
+use crate::journal::StorageState;
 use crate::random::Random;
 use crate::recheck::Recheck;
 
@@ -79,6 +80,7 @@ struct Inner {
     /// Tells the driver of the probes that somebody is due sooner than it knows.
     sooner: Arc<Notify>,
     history: Option<past::Reader>,
+    storage: Option<Arc<StorageState>>,
     backups: backup::Places,
     owner: mpsc::Sender<Request>,
     drains: Arc<Drains>,
@@ -116,6 +118,12 @@ impl Registry {
     #[must_use]
     pub fn hub(&self) -> &Arc<Hub> {
         &self.inner.hub
+    }
+
+    /// How the journal's storage is; `None` where nothing is kept.
+    #[must_use]
+    pub fn storage(&self) -> Option<&StorageState> {
+        self.inner.storage.as_deref()
     }
 
     /// The history that revisions count in.

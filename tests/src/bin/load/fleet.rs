@@ -41,6 +41,21 @@ impl Times {
     };
 }
 
+/// How an instance of the load lives.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lives {
+    /// By beats, with these times. Over Nacos they are the registry's defaults.
+    Beats(Times),
+    /// Until somebody removes it.
+    Stands,
+}
+
+impl From<Times> for Lives {
+    fn from(times: Times) -> Self {
+        Self::Beats(times)
+    }
+}
+
 impl Fleet {
     pub(crate) fn service(&self, number: u64) -> String {
         format!("load-{}", number / self.per_service)
@@ -72,8 +87,8 @@ impl Fleet {
     }
 
     /// A registration with two metadata entries.
-    pub(crate) fn registration(&self, api: Api, number: u64, times: Times) -> Bytes {
-        self.registration_again(api, number, 0, times)
+    pub(crate) fn registration(&self, api: Api, number: u64, lives: impl Into<Lives>) -> Bytes {
+        self.registration_again(api, number, 0, lives)
     }
 
     /// The version that an instance has in its metadata when it registers for the `turn`th time.
@@ -83,16 +98,26 @@ impl Fleet {
 
     /// The registration of an instance that registers for the `turn`th time, each time with another version of the
     /// same length: something changes, and an answer with it stays as long as it was.
-    pub(crate) fn registration_again(&self, api: Api, number: u64, turn: u64, times: Times) -> Bytes {
+    pub(crate) fn registration_again(
+        &self,
+        api: Api,
+        number: u64,
+        turn: u64,
+        lives: impl Into<Lives>,
+    ) -> Bytes {
         let version = self.version(number, turn);
+        let lives = lives.into();
         let request = match api {
             Api::Nacos => {
                 let metadata = format!(
                     "%7B%22version%22%3A%22{version}%22%2C%22zone%22%3A%22zone-{}%22%7D",
                     number % 3
                 );
-                Request::new("POST", "/nacos/v1/ns/instance")
-                    .form(format!("{}&metadata={metadata}", self.form(number)))
+                let ephemeral = matches!(lives, Lives::Beats(_));
+                Request::new("POST", "/nacos/v1/ns/instance").form(format!(
+                    "{}&metadata={metadata}&ephemeral={ephemeral}",
+                    self.form(number)
+                ))
             }
             Api::Native => {
                 let metadata = [("version", version), ("zone", format!("zone-{}", number % 3))];
@@ -101,10 +126,13 @@ impl Fleet {
                         .into_iter()
                         .map(|(key, value)| (key.to_owned(), value))
                         .collect(),
-                    liveness: Some(Liveness::Beat {
-                        interval_ms: Some(times.interval),
-                        unhealthy_after_ms: Some(times.unhealthy_after),
-                        remove_after_ms: Some(times.remove_after),
+                    liveness: Some(match lives {
+                        Lives::Beats(times) => Liveness::Beat {
+                            interval_ms: Some(times.interval),
+                            unhealthy_after_ms: Some(times.unhealthy_after),
+                            remove_after_ms: Some(times.remove_after),
+                        },
+                        Lives::Stands => Liveness::Static {},
                     }),
                     ..RegisterRequest::default()
                 };

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::fleet::{Fleet, Times, registered};
+use crate::fleet::{Fleet, Lives, Times, registered};
 use crate::pump::pump;
 use crate::report::Report;
 use crate::target::{Api, Bounds, Target};
@@ -19,6 +19,9 @@ pub(crate) struct Register {
     /// Which protocol is spoken.
     #[arg(long, value_enum, default_value_t = Api::Nacos)]
     api: Api,
+    /// Registers persistent instances: each is durable when it is acknowledged, where anything is.
+    #[arg(long)]
+    persistent: bool,
 }
 
 impl Register {
@@ -28,10 +31,16 @@ impl Register {
             mut bounds,
             fleet,
             api,
+            persistent,
         } = self;
+        let lives = if persistent {
+            Lives::Stands
+        } else {
+            Lives::Beats(Times::LONG)
+        };
         bounds.requests = bounds.requests.min(fleet.instances);
         let before = target.cpu_time()?;
-        let request = move |number| fleet.registration(api, number, Times::LONG);
+        let request = move |number| fleet.registration(api, number, lives);
         let outcome = pump(target.addr, bounds, request, move |_, answer| {
             registered(api, answer)
         })

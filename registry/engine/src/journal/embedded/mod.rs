@@ -360,6 +360,10 @@ impl Journal for Embedded {
         Some(Arc::new(Self::history(self)))
     }
 
+    fn storage(&self) -> Option<Arc<StorageState>> {
+        Some(self.state())
+    }
+
     async fn close(&mut self) {
         if let Some(writer) = self.end() {
             // It has nothing to tell; its last words were logged.
