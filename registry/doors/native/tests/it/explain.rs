@@ -1,12 +1,16 @@
 //! The explain page, for each way in which an instance can be unhealthy, not serving or gone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use beatrix_core::liveness::{Finding, ProbeResult};
 use beatrix_core::model::{
-    Cluster, Endpoint, Health, Liveness, Metadata, Reason, Registration, ServiceKey, SessionId, Weight,
+    Cluster, Endpoint, Health, Liveness, Metadata, Probe, ProbeKind, ProbePlan, ProbeSpec, Reason,
+    Registration, ServiceKey, SessionId, Weight,
 };
+use beatrix_engine::probing::{Asking, Probing};
 use beatrix_wire as wire;
 use serde_json::json;
 
@@ -311,15 +315,26 @@ async fn a_closed_session_is_told_as_that() {
     );
 }
 
+#[derive(Debug)]
+struct Down;
+
+impl Probing for Down {
+    fn probe(&self, _: Endpoint, _: Arc<ProbeSpec>) -> Asking {
+        Box::pin(std::future::ready(ProbeResult {
+            finding: Finding::Bad,
+            word: "bad_status",
+            text: "503".into(),
+            took: Duration::from_micros(700),
+        }))
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn probes_tell_how_many_it_takes() {
-    let door = Door::open().await;
-    register_as(&door, Liveness::Probe { rise: 2, fall: 3 }).await;
-    let endpoint: Endpoint = A.parse().unwrap();
-    let measured = door
-        .registry
-        .measure(key(), endpoint, Health::Unhealthy, Reason::ProbeFailed);
-    measured.await.unwrap();
+async fn probes_tell_how_many_it_takes_and_what_came_of_the_last() {
+    let door = Door::asking(Arc::new(Down)).await;
+    let spec = ProbeSpec::new(ProbeKind::Tcp, ProbePlan::default()).unwrap();
+    register_as(&door, Liveness::Probe(Probe::Own(Arc::new(spec)))).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
     let told = explain(&door).await;
     assert_eq!(
         words(&told),
@@ -331,5 +346,12 @@ async fn probes_tell_how_many_it_takes() {
         )
     );
     assert_eq!(told.rule.text, "3 probes in a row were not answered well");
-    assert_eq!(told.probes.unwrap().rise, 2);
+    let probes = told.probes.unwrap();
+    assert_eq!((probes.rise, probes.fall), (2, 3));
+    assert!(probes.next_in_ms.is_some_and(|ms| ms <= 5_500));
+    let last = probes.last.unwrap();
+    assert_eq!(
+        (last.good, last.outcome.as_str(), last.text.as_str()),
+        (false, "bad_status", "503")
+    );
 }
