@@ -269,6 +269,9 @@ pub struct BackupInstance {
     pub reason: String,
     /// Since when, wall clock.
     pub since_ms: u64,
+    /// Since when it serves, wall clock; absent if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving_since_ms: Option<u64>,
 }
 
 /// How an instance proves that it lives.

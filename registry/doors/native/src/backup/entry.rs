@@ -323,7 +323,9 @@ fn instance(line: wire::BackupInstance) -> Result<InstancePiece, Invalid> {
             revision: Revision::ZERO,
             since: Wall(line.since_ms),
             share: Share::FULL,
-            begun: Begun::NEVER,
+            begun: line
+                .serving_since_ms
+                .map_or(Begun::NEVER, |at| Begun::at(Wall(at), Wall(line.since_ms))),
         },
     })
 }

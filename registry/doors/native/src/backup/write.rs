@@ -279,5 +279,6 @@ fn instance(service: &ServiceKey, piece: InstancePiece) -> wire::BackupInstance 
         },
         reason: state.reason.as_str().to_owned(),
         since_ms: state.since.0,
+        serving_since_ms: state.begun.since(state.since).map(|at| at.0),
     }
 }
