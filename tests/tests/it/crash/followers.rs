@@ -1,4 +1,4 @@
-//! Those who follow the quiet service over all restarts: readers that ask all the time, a raw stream, the SDK, and
+//! Those who follow the quiet services over all restarts: readers that ask all the time, a raw stream, the SDK, and
 //! official Nacos clients. None of them may ever be shown a list that lacks an instance.
 
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use beatrix_tests::sse::Mirror;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::{QUIET, always_there};
+use super::{QUIET, STANDING, always_there};
 
 /// How often a reader asks.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -54,8 +54,10 @@ impl Followers {
         let seen: Arc<Seen> = Arc::default();
         let streamed: Arc<Mutex<BTreeSet<String>>> = Arc::default();
         let mut tasks = JoinSet::new();
-        tasks.spawn(lists(relay, Arc::clone(&seen)));
-        tasks.spawn(views(relay, Arc::clone(&seen)));
+        for service in [QUIET, STANDING] {
+            tasks.spawn(lists(relay, service, Arc::clone(&seen)));
+            tasks.spawn(views(relay, service, Arc::clone(&seen)));
+        }
         tasks.spawn(stream(relay, Arc::clone(&seen), Arc::clone(&streamed)));
         let consumer = Process::spawn(Command::new(programs::built("consumer")?).args([
             format!("--registry=http://{relay}"),
@@ -185,9 +187,9 @@ impl Seen {
 }
 
 /// Asks for the Nacos list all the time. An error is no answer; an answer must be whole.
-async fn lists(relay: SocketAddr, seen: Arc<Seen>) {
+async fn lists(relay: SocketAddr, service: &'static str, seen: Arc<Seen>) {
     loop {
-        if let Ok(list) = nacos::list(relay, QUIET).await {
+        if let Ok(list) = nacos::list(relay, service).await {
             let instances = list.hosts.iter().map(|host| format!("{}:{}", host.ip, host.port));
             seen.look("who lists over Nacos", &instances.collect());
             seen.lists.fetch_add(1, Ordering::Relaxed);
@@ -197,9 +199,9 @@ async fn lists(relay: SocketAddr, seen: Arc<Seen>) {
 }
 
 /// The same in the native API; there it is also wrong that there is no such service.
-async fn views(relay: SocketAddr, seen: Arc<Seen>) {
+async fn views(relay: SocketAddr, service: &'static str, seen: Arc<Seen>) {
     loop {
-        match Native::new(relay).view(QUIET).await {
+        match Native::new(relay).view(service).await {
             Ok(Some(view)) => {
                 let instances = view.instances.iter().map(beatrix_wire::Instance::authority);
                 seen.look("who reads the view", &instances.collect());

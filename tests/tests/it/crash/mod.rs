@@ -1,13 +1,13 @@
 //! What was acknowledged survives `kill -9` (invariant 8), and nobody who reads or subscribes is shown that it happened.
 //!
-//! The registry is killed again and again at random moments while clients write to it and others follow a service that
-//! does not change, and it is started again on the same data. After each kill, before anybody writes again:
+//! The registry is killed again and again at random moments while clients write to it and others follow services that
+//! do not change, and it is started again on the same data. After each kill, before anybody writes again:
 //!
 //! - what was acknowledged as durable is there, or gone, as it was acknowledged;
 //! - what was acknowledged to instances that beat is at most 100 ms behind;
 //! - nothing is there that nobody asked for;
 //! - no revision is used twice, and the epoch stays;
-//! - no list, view, stream or push ever lacked an instance of the quiet service.
+//! - no list, view, stream or push ever lacked an instance of the quiet services.
 //!
 //! - [`ledger`]: what may be there, by what was asked for and acknowledged.
 //! - [`writers`]: those who write.
@@ -24,7 +24,7 @@ use anyhow::{Context, ensure};
 use beatrix_tests::native::{Native, beating, standing};
 use beatrix_tests::recorder::Recorder;
 use beatrix_tests::registry::{Registry, Settings};
-use beatrix_wire::ServiceView;
+use beatrix_wire::{RegisterRequest, ServiceView};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
@@ -34,9 +34,11 @@ use followers::Followers;
 use ledger::Ledger;
 use writers::Writers;
 
-/// The service that never changes, and how many instances of each kind it has.
+/// The services that never change, of instances that beat and of persistent ones, and how many each has. Two, since a
+/// Nacos client does not register beside instances of the other kind.
 const QUIET: &str = "quiet";
-const QUIET_EACH: u16 = 10;
+const STANDING: &str = "standing";
+const QUIET_EACH: u16 = 20;
 
 /// How many kills; `BEATRIX_TESTS_CRASHES` says otherwise.
 const CRASHES: u32 = 100;
@@ -102,9 +104,8 @@ impl Scene {
         let relay = Recorder::start(registry.addr()).await?;
         let native = registry.native();
         for number in 0..QUIET_EACH {
-            native.register(QUIET, &quiet(0, number), &standing()).await?;
-            let long = beating(600_000, 3_600_000, 7_200_000);
-            native.register(QUIET, &quiet(1, number), &long).await?;
+            native.register(STANDING, &quiet(number), &standing()).await?;
+            native.register(QUIET, &quiet(number), &long()).await?;
         }
         // What beats is written behind: by then it is.
         sleep(BEHIND_MAX).await;
@@ -180,8 +181,8 @@ impl Scene {
 
     /// Registers one more in the quiet service: whoever still follows hears of it.
     async fn tell_followers(&mut self) -> anyhow::Result<String> {
-        let last = quiet(2, 0);
-        let answer = self.registry.native().register(QUIET, &last, &standing()).await?;
+        let last = quiet(QUIET_EACH);
+        let answer = self.registry.native().register(QUIET, &last, &long()).await?;
         ensure!(
             answer.revision > self.newest,
             "revision {} is not new",
@@ -198,14 +199,19 @@ fn settings(data: &TempDir) -> Settings {
         .flag("log", "warn,beatrix=info")
 }
 
-/// An instance of the quiet service.
-fn quiet(kind: u8, number: u16) -> String {
-    format!("10.77.{kind}.{}:80", number + 1)
+/// A registration that lives for longer than any run.
+fn long() -> RegisterRequest {
+    beating(600_000, 3_600_000, 7_200_000)
 }
 
-/// The instances that the quiet service always has.
+/// An instance of the quiet services.
+fn quiet(number: u16) -> String {
+    format!("10.77.0.{}:80", number + 1)
+}
+
+/// The instances that the quiet services always have.
 fn always_there() -> impl Iterator<Item = String> {
-    (0..2).flat_map(|kind| (0..QUIET_EACH).map(move |number| quiet(kind, number)))
+    (0..QUIET_EACH).map(quiet)
 }
 
 async fn view(native: Native, service: &str) -> anyhow::Result<Option<ServiceView>> {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use beatrix_tests::http1::{Connection, Request};
-use beatrix_tests::native::{beating, instance_path, standing};
+use beatrix_tests::native::{instance_path, standing};
 use beatrix_wire::{Instance, OperatorPatch, RegisterRequest};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::ledger::{Ledger, Promise, State, Write};
+use super::long;
 
 /// Persistent instances come and go.
 const DURABLE: &str = "durable";
@@ -159,7 +160,7 @@ fn next(service: &str, name: &str, state: State, random: &mut StdRng) -> (Reques
             let tag: u64 = random.random();
             let mut registration = match service {
                 DURABLE => standing(),
-                _ => beating(600_000, 3_600_000, 7_200_000),
+                _ => long(),
             };
             registration.metadata.insert(TAG.into(), tag.to_string());
             (put(&registration), Some(tag))
