@@ -63,7 +63,7 @@ enum Flip {
     Falls,
     /// Nothing came back, which the guard has to hear of.
     Doubted,
-    /// It was known from before a restart only, and has been asked now: it is as well as it was.
+    /// It was known from before a restart only, and has been asked now, whatever came of it: it is as well as it was.
     Confirmed,
 }
 
@@ -302,11 +302,17 @@ impl Catalog {
             return self.probe_fell(number, now);
         }
         let (slot, service, member) = self.at_slot(number)?;
-        (member.state.health == Health::Healthy && !member.state.suspect()).then(|| Mutation::Measured {
+        let doubted = member.state.health == Health::Healthy && !member.state.suspect();
+        if !doubted {
+            return self.probe_confirmed(number);
+        }
+        Some(Mutation::Measured {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
             health: member.state.health,
-            marks: member.state.marks.with(Marks::SUSPECT, true),
+            marks: self
+                .marks_by_now(number, member.state.marks)
+                .with(Marks::SUSPECT, true),
             reason: Reason::Guarded,
         })
     }
@@ -323,9 +329,10 @@ impl Catalog {
             let decided = match flip {
                 Flip::Rises => self.probe_rose(number, now),
                 Flip::Falls | Flip::Doubted => self.probe_fell(number, now),
-                Flip::Confirmed => self.probe_confirmed(number),
+                Flip::Confirmed => None,
             };
-            match decided {
+            // An answer that changes nothing else still confirms.
+            match decided.or_else(|| self.probe_confirmed(number)) {
                 Some(mutation) => mutations.push(mutation),
                 None => self.probes.settle(number),
             }
@@ -366,14 +373,18 @@ impl Catalog {
         })
     }
 
+    /// What was heard of it alone changes: that it is confirmed. While the catalog warms nothing, since that is shown at
+    /// the end for all.
     fn probe_confirmed(&self, number: u32) -> Option<Mutation> {
         let (slot, service, member) = self.at_slot(number)?;
         let state = &member.state;
-        state.marks.has(Marks::UNCONFIRMED).then(|| Mutation::Measured {
+        let marks = self.marks_by_now(number, state.marks);
+        let shown = marks == state.marks || !self.asks_first_beats();
+        (!shown).then(|| Mutation::Measured {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
             health: state.health,
-            marks: state.marks.with(Marks::UNCONFIRMED, false),
+            marks,
             reason: state.reason,
         })
     }
