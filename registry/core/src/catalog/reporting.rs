@@ -275,7 +275,7 @@ impl Catalog {
 }
 
 /// Why the health is what it is, reports aside.
-fn reason_without(state: &State, liveness: LivenessKind) -> Reason {
+pub(super) fn reason_without(state: &State, liveness: LivenessKind) -> Reason {
     if state.reason != Reason::Reported {
         return state.reason;
     }
