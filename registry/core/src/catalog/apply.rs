@@ -401,7 +401,7 @@ impl Catalog {
         Some(self.services[index as usize].as_ref()?.roster.get(endpoint)?.slot)
     }
 
-    fn leave_session(&mut self, index: u32, endpoint: &Endpoint) {
+    pub(super) fn leave_session(&mut self, index: u32, endpoint: &Endpoint) {
         let service = self.services[index as usize].as_ref();
         let Some(member) = service.and_then(|service| service.roster.get(endpoint)) else {
             return;
