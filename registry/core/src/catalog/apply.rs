@@ -156,7 +156,7 @@ impl Catalog {
             marks: mark,
             // What probes have measured stays measured. It is doubted no longer, but still healthy.
             reason: match measured {
-                Some(Reason::Guarded) => Reason::ProbePassed,
+                Some(Reason::Guarded | Reason::Reported) => Reason::ProbePassed,
                 Some(reason) => reason,
                 None => Reason::Registered,
             },

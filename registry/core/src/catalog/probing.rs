@@ -141,7 +141,7 @@ pub(super) fn stays_measured(member: &Member, registration: &Registration) -> bo
     let known = &member.record.registration;
     let measured = matches!(
         member.state.reason,
-        Reason::ProbePassed | Reason::ProbeFailed | Reason::Guarded
+        Reason::ProbePassed | Reason::ProbeFailed | Reason::Guarded | Reason::Steady | Reason::Reported
     );
     measured
         && matches!(known.liveness, Liveness::Probe(_))

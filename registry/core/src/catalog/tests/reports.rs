@@ -194,6 +194,24 @@ fn a_mark_goes_with_a_restart_and_it_takes_as_many_reports_as_ever_to_come_again
 }
 
 #[test]
+fn a_probed_one_that_is_reported_and_registers_again_stays_what_probes_measured() {
+    let mut world = World::without_guard();
+    let unproven = |world: &mut World| {
+        world.try_register("s", A, crate::catalog::testing::probed(1, 3), Health::Unhealthy)
+    };
+    unproven(&mut world).unwrap();
+    world.probed("s", A, true);
+    world.report_enough("s", A);
+    assert!(reported(&world));
+    unproven(&mut world).unwrap();
+    let state = member(&world).state;
+    assert_eq!(
+        (state.health, state.reason, state.marks),
+        (Health::Healthy, Reason::ProbePassed, Marks::NONE)
+    );
+}
+
+#[test]
 fn whoever_saw_the_mark_before_a_restart_is_told_that_it_is_gone() {
     let (mut world, lease) = world();
     world.report_enough("s", A);
