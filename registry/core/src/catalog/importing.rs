@@ -2,7 +2,9 @@
 //! service was at an earlier revision.
 //!
 //! An import is a write like any other: decided, committed, applied. It differs from a registration in what it keeps:
-//! the lease, so that the instance's client goes on with its beats, and what was measured, with since when and why.
+//! the lease, so that the instance's client goes on with its beats, and what was measured, with since when and why. What
+//! others said of it there, and where on its ramp it was, it leaves, as a restart does; and it is unconfirmed like after
+//! one.
 
 use std::sync::Arc;
 
@@ -13,11 +15,12 @@ use crate::model::{
 
 use super::Catalog;
 use super::apply::Moment;
-use super::command::{Committed, Mutation, Refusal};
+use super::command::{Committed, Mutation};
 use super::decide::Decision;
 use super::declaring::check_lifetime;
 use super::layering::{KeptLayer, LAYERS_PER_SERVICE_MAX};
 use super::piece::{InstancePiece, LayerOf, LayerPiece, ServicePiece};
+use super::refusal::Refusal;
 use super::reporting::reason_without;
 use super::service::{CountedAs, Shared};
 

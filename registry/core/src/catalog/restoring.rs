@@ -9,12 +9,13 @@ use crate::changes::Gap;
 use crate::model::{Epoch, Health, Liveness, Marks, Member, Mono, Reason, Record, Revision};
 
 use super::Catalog;
-use super::command::{Committed, Subject};
+use super::command::Committed;
 use super::layering::KeptLayer;
 use super::piece::{InstancePiece, Piece, ServicePiece};
 use super::reporting::reason_without;
 use super::service::CountedAs;
 use super::slots::{Phase, Slot};
+use super::subject::Subject;
 
 /// What is known while the catalog is being restored.
 #[derive(Debug, Default)]
@@ -142,7 +143,7 @@ impl Catalog {
     /// All that was restored begins anew: deadlines are whole from `now` on, no guard holds, nobody is reported, who flaps
     /// has the least score with which one does, probes are scheduled from the beginning, nobody ramps, and who has to show
     /// that he lives is unconfirmed until he does. If anything was restored, or may have been lost, the catalog is incomplete from
-    /// here on; see [`super::warming`].
+    /// here on: until all are confirmed or one beat window has passed.
     pub fn resume(&mut self, epoch: Epoch, revision: Revision, gaps: Vec<Gap>, now: Mono) {
         debug_assert!(revision >= self.revision, "revisions are not used again");
         self.epoch = epoch;

@@ -1,9 +1,9 @@
 //! The time after a restart in which the catalog may not know all instances, and how it ends.
 //!
 //! Until all that was restored is confirmed, or one beat window has passed, views say that they are incomplete. A first
-//! beat meanwhile is noted in its cell and nowhere else: a million first beats must not become a million changes. At the
-//! end all instances are looked at once, in bounded steps: those that were heard of lose their mark, the others tell the
-//! owner with their first beat. Then one mutation says that the catalog is complete, and all views are new.
+//! beat meanwhile is noted in its cell and nowhere else, and a first answer of a probe in its slot: a million first beats
+//! must not become a million changes. At the end all instances are looked at once, in bounded steps: those that were heard
+//! of lose their mark, the others tell the owner with their first beat, or are confirmed by the next answer. Then one mutation says that the catalog is complete, and all views are new.
 
 use crate::model::{Endpoint, Liveness, Marks, Mono, Revision};
 
