@@ -38,7 +38,9 @@ pub async fn mariadb(password: &str) -> anyhow::Result<Option<Mariadb>> {
     let user = format!("--user={}", user.trim());
     let data = format!("--datadir={}", data.display());
     let mut install = Command::new("mariadb-install-db");
-    install.args(["--no-defaults", &user, &data, "--skip-test-db"]);
+    // Its tables on the way have the same names each time: in a folder for all, two at once take them from each other.
+    let scratch = format!("--tmpdir={}", folder.path().display());
+    install.args(["--no-defaults", &user, &data, &scratch, "--skip-test-db"]);
     said_by(install.arg("--auth-root-authentication-method=normal"))?;
     let users = folder.path().join("users.sql");
     fs::write(
@@ -49,7 +51,13 @@ pub async fn mariadb(password: &str) -> anyhow::Result<Option<Mariadb>> {
     let socket = folder.path().join("socket");
     let mut command = Command::new(program);
     command
-        .args(["--no-defaults", &user, &data, "--bind-address=127.0.0.1"])
+        .args([
+            "--no-defaults",
+            &user,
+            &data,
+            &scratch,
+            "--bind-address=127.0.0.1",
+        ])
         .arg(format!("--port={}", address.port()))
         .arg(format!("--socket={}", socket.display()))
         .arg(format!("--init-file={}", users.display()))

@@ -156,7 +156,7 @@ impl Catalog {
             marks: mark,
             // What probes have measured stays measured. It is doubted no longer, but still healthy.
             reason: match measured {
-                Some(Reason::Guarded) => Reason::ProbePassed,
+                Some(Reason::Guarded | Reason::Reported) => Reason::ProbePassed,
                 Some(reason) => reason,
                 None => Reason::Registered,
             },
@@ -401,7 +401,7 @@ impl Catalog {
         Some(self.services[index as usize].as_ref()?.roster.get(endpoint)?.slot)
     }
 
-    fn leave_session(&mut self, index: u32, endpoint: &Endpoint) {
+    pub(super) fn leave_session(&mut self, index: u32, endpoint: &Endpoint) {
         let service = self.services[index as usize].as_ref();
         let Some(member) = service.and_then(|service| service.roster.get(endpoint)) else {
             return;

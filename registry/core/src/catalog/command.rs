@@ -1,11 +1,11 @@
-//! What may be asked of the catalog, what it makes of it, and how it refuses.
+//! What may be asked of the catalog, and what it makes of it.
 
 use std::sync::Arc;
 
 use crate::model::{
-    Declared, Endpoint, Existence, Health, Invalid, Lease, Lifetime, LivenessKind, Marks, Namespace,
-    NamespaceInfo, OperatorLayer, OperatorPatch, Origin, Reason, Registration, Revision, ServiceKey,
-    ServicePatch, ServiceSettings, SessionId, SettingName, Share, Wall,
+    Declared, Endpoint, Existence, Health, Lease, LivenessKind, Marks, Namespace, NamespaceInfo,
+    OperatorLayer, OperatorPatch, Origin, Reason, Registration, Revision, ServiceKey, ServicePatch,
+    ServiceSettings, SessionId, SettingName, Share, Wall,
 };
 
 use super::importing::Part;
@@ -25,7 +25,7 @@ pub enum Command {
         health: Health,
         /// A fresh lease, taken if the instance does not keep the one it has.
         lease: Lease,
-        /// Only if the service has no instance of the other [`Lifetime`].
+        /// Only if the service has no instance of the other [`Lifetime`](crate::model::Lifetime).
         uniform: bool,
     },
     /// Removes an instance.
@@ -140,80 +140,6 @@ pub enum Command {
     },
 }
 
-/// What a command or a mutation is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Subject<'a> {
-    /// One instance, or the layer kept for it.
-    Instance(&'a ServiceKey, &'a Endpoint),
-    /// A service as a whole.
-    Service(&'a ServiceKey),
-    /// A namespace.
-    Namespace(&'a Namespace),
-    /// A setting of the whole registry.
-    Setting(&'a SettingName),
-    /// The registry as a whole.
-    Registry,
-}
-
-impl<'a> Subject<'a> {
-    /// The instance, if it is one.
-    #[must_use]
-    pub fn instance(self) -> Option<(&'a ServiceKey, &'a Endpoint)> {
-        match self {
-            Self::Instance(service, endpoint) => Some((service, endpoint)),
-            Self::Service(_) | Self::Namespace(_) | Self::Setting(_) | Self::Registry => None,
-        }
-    }
-
-    /// The service that it is, or is in.
-    #[must_use]
-    pub fn service(self) -> Option<&'a ServiceKey> {
-        match self {
-            Self::Instance(service, _) | Self::Service(service) => Some(service),
-            Self::Namespace(_) | Self::Setting(_) | Self::Registry => None,
-        }
-    }
-}
-
-impl Command {
-    /// What the command is about, if it names it. Commands about different instances can be decided together before
-    /// any of them is applied; what is about more than one instance stands alone. See [`super::Catalog::decide`].
-    #[must_use]
-    pub fn subject(&self) -> Option<Subject<'_>> {
-        match self {
-            Self::Register {
-                service, endpoint, ..
-            }
-            | Self::Deregister {
-                service, endpoint, ..
-            }
-            | Self::Operate {
-                service, endpoint, ..
-            }
-            | Self::ClearOperator { service, endpoint }
-            | Self::EndReports { service, endpoint }
-            | Self::Measure {
-                service, endpoint, ..
-            } => Some(Subject::Instance(service, endpoint)),
-            Self::Import { service, part, .. } => Some(Subject::Instance(service, part.endpoint())),
-            Self::DeclareService { service, .. } | Self::RemoveService { service } => {
-                Some(Subject::Service(service))
-            }
-            Self::DeclareNamespace { namespace, .. } | Self::RemoveNamespace { namespace } => {
-                Some(Subject::Namespace(namespace))
-            }
-            Self::Set { name, .. } => Some(Subject::Setting(name)),
-            Self::Declare { .. } | Self::Returned { .. } | Self::CloseSession { .. } => None,
-        }
-    }
-
-    /// Whether it is about more than instances, and so can be decided together with no other.
-    #[must_use]
-    pub fn stands_alone(&self) -> bool {
-        self.subject().is_some_and(|subject| subject.instance().is_none())
-    }
-}
-
 /// A decided change of one thing. It is what a journal keeps, and means the same on every node.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Mutation {
@@ -320,39 +246,6 @@ pub enum Mutation {
     Warmed,
 }
 
-impl Mutation {
-    /// What it changes.
-    #[must_use]
-    pub fn subject(&self) -> Subject<'_> {
-        match self {
-            Self::Registered {
-                service, endpoint, ..
-            }
-            | Self::Removed {
-                service, endpoint, ..
-            }
-            | Self::Measured {
-                service, endpoint, ..
-            }
-            | Self::Declared {
-                service, endpoint, ..
-            }
-            | Self::Operated {
-                service, endpoint, ..
-            } => Subject::Instance(service, endpoint),
-            Self::Imported { service, part } => Subject::Instance(service, part.endpoint()),
-            Self::Ramped { service, .. }
-            | Self::ServiceDeclared { service, .. }
-            | Self::ServiceRemoved { service } => Subject::Service(service),
-            Self::NamespaceDeclared { namespace, .. } | Self::NamespaceRemoved { namespace } => {
-                Subject::Namespace(namespace)
-            }
-            Self::SettingChanged { name, .. } => Subject::Setting(name),
-            Self::Warmed => Subject::Registry,
-        }
-    }
-}
-
 /// A mutation that is to be committed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Proposed {
@@ -373,52 +266,4 @@ pub struct Committed {
     pub by: Origin,
     /// What changes.
     pub mutation: Mutation,
-}
-
-/// Why a command is refused. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// There is no such service.
-    #[error("service `{0}` not found")]
-    ServiceNotFound(ServiceKey),
-    /// There is no such instance.
-    #[error("instance `{1}` not found in service `{0}`")]
-    InstanceNotFound(ServiceKey, Endpoint),
-    /// No instance has this lease.
-    #[error("unknown lease")]
-    UnknownLease,
-    /// The instance is there, but under another lease.
-    #[error("instance `{1}` of service `{0}` is registered under another lease")]
-    LeaseMismatch(ServiceKey, Endpoint),
-    /// The service is for instances of another lifetime, by what was declared or by those that it has.
-    #[error("service `{service}` is for {lifetime} instances")]
-    OtherLifetime {
-        /// The service.
-        service: ServiceKey,
-        /// Of which lifetime its instances are.
-        lifetime: Lifetime,
-    },
-    /// The service is there already.
-    #[error("service `{0}` exists already")]
-    ServiceExists(ServiceKey),
-    /// The service still has instances.
-    #[error("service `{0}` has instances")]
-    ServiceNotEmpty(ServiceKey),
-    /// The namespace is declared already.
-    #[error("namespace `{0}` exists already")]
-    NamespaceExists(Namespace),
-    /// The namespace is not declared.
-    #[error("namespace `{0}` not found")]
-    NamespaceNotFound(Namespace),
-    /// A limit is reached.
-    #[error("limit {limit} of {max} is reached")]
-    Limit {
-        /// The limit's name.
-        limit: &'static str,
-        /// The limit.
-        max: usize,
-    },
-    /// The result would break a rule.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
 }

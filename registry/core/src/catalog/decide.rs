@@ -8,9 +8,10 @@ use crate::model::{
 };
 
 use super::Catalog;
-use super::command::{Command, Mutation, Refusal};
+use super::command::{Command, Mutation};
 use super::declaring::check_lifetime;
 use super::probing::stays_measured;
+use super::refusal::Refusal;
 use super::service::Service;
 use super::slots::Phase;
 

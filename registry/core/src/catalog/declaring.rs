@@ -9,8 +9,9 @@ use crate::model::{
 
 use super::Catalog;
 use super::apply::Moment;
-use super::command::{Mutation, Refusal};
+use super::command::Mutation;
 use super::decide::Decision;
+use super::refusal::Refusal;
 use super::service::Service;
 use super::settings::EXPIRY;
 

@@ -89,7 +89,9 @@ impl Catalog {
         let (slot, service, member) = self.at_slot(number)?;
         let state = &member.state;
         let (health, marks, reason) = match reading.held_until {
-            Some(until) if now < until || !self.is_well(number, now) => return None,
+            Some(until) if now < until || !self.is_well(number, now) || self.is_unheard(number) => {
+                return None;
+            }
             Some(_) if member.record.unwell() => {
                 (Health::Unhealthy, self.flap_mark(number, now), Reason::Declared)
             }
@@ -106,7 +108,8 @@ impl Catalog {
                 } else {
                     Reason::Steady
                 };
-                (state.health, state.marks.with(Marks::FLAPPING, false), reason)
+                let marks = self.marks_by_now(number, state.marks);
+                (state.health, marks.with(Marks::FLAPPING, false), reason)
             }
         };
         Some(Mutation::Measured {
@@ -161,6 +164,27 @@ impl Catalog {
         }
     }
 
+    /// An instance is known from elsewhere to flap, or not to: from before a restart, or from a backup. What score it had
+    /// is not known. Returns its marks, without that one if flaps are not kept of it.
+    pub(super) fn restore_flaps(&mut self, number: u32, state: &State, now: Mono) -> Marks {
+        let config = &self.config.flap;
+        if state.marks.has(Marks::FLAPPING) {
+            self.flaps.restore(number, now, config);
+            match (state.health, state.reason) {
+                (Health::Healthy, _) => self.flaps.healthy(number, true, config),
+                // It has to be well for a whole time again.
+                (Health::Unhealthy, Reason::Flapping) => self.flaps.hold(number, now, config),
+                (Health::Unhealthy, _) => {}
+            }
+        } else {
+            self.flaps.forget(number);
+        }
+        let kept = self.flaps.read(number, now, config).is_some();
+        state
+            .marks
+            .with(Marks::FLAPPING, kept && state.marks.has(Marks::FLAPPING))
+    }
+
     /// What it means for one that flaps that it says something else about itself from now on: what comes before that,
     /// and what after it.
     pub(super) fn flaps_by_saying(
@@ -172,7 +196,8 @@ impl Catalog {
     ) -> (Option<Mutation>, Option<Mutation>) {
         let (state, slot) = (&member.state, member.slot);
         let mark = self.flap_mark(slot, now);
-        let unhealthy = |marks, reason| unhealthy(service, member, marks, reason);
+        let unheard = self.marks_by_now(slot, Marks::UNCONFIRMED);
+        let unhealthy = |marks: Marks, reason| unhealthy(service, member, marks.and(unheard), reason);
         let said = state.health == Health::Unhealthy && state.reason == Reason::Declared;
         if !unwell {
             // Before it takes back what it said, or it would be healthy in between.

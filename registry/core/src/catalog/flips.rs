@@ -14,7 +14,7 @@ pub(super) enum Flip {
     Falls,
     /// Nothing came back, which the guard has to hear of.
     Doubted,
-    /// It was known from before a restart only, and has been asked now: it is as well as it was.
+    /// It was known from before a restart only, and has been asked now, whatever came of it: it is as well as it was.
     Confirmed,
 }
 

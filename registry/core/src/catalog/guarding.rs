@@ -7,8 +7,9 @@ use crate::liveness::{FORCE_MAX, GuardReading, Streak, Verdict};
 use crate::model::{Health, Marks, Mono, Reason, ServiceKey};
 
 use super::Catalog;
-use super::command::{Mutation, Refusal};
+use super::command::Mutation;
 use super::decide::Decision;
+use super::refusal::Refusal;
 use super::service::Service;
 use super::slots::{Maybe, Phase};
 
@@ -73,7 +74,7 @@ impl Catalog {
             // after the guard let go.
             if slot.fell.get().is_none() {
                 slot.fell = Maybe::some(part);
-                // A suspect from before a restart is marked already.
+                // A suspect that falls again after its guard let go is marked already.
                 let marked = slot.phase != Phase::Live;
                 let index = slot.service;
                 for guard in self.guards_of(index) {

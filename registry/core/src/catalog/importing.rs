@@ -2,21 +2,26 @@
 //! service was at an earlier revision.
 //!
 //! An import is a write like any other: decided, committed, applied. It differs from a registration in what it keeps:
-//! the lease, so that the instance's client goes on with its beats, and what was measured, with since when and why.
+//! the lease, so that the instance's client goes on with its beats, and what was measured, with since when and why. What
+//! others said of it there, and where on its ramp it was, it leaves, as a restart does; and it is unconfirmed like after
+//! one.
 
 use std::sync::Arc;
 
 use crate::model::{
-    Endpoint, Lifetime, LivenessKind, Marks, Mono, Origin, Reason, Revision, ServiceKey, State, Wall,
+    Endpoint, Health, Lifetime, LivenessKind, Marks, Mono, Origin, Reason, Revision, ServiceKey, Share,
+    State, Wall,
 };
 
 use super::Catalog;
 use super::apply::Moment;
-use super::command::{Committed, Mutation, Refusal};
+use super::command::{Committed, Mutation};
 use super::decide::Decision;
 use super::declaring::check_lifetime;
 use super::layering::{KeptLayer, LAYERS_PER_SERVICE_MAX};
 use super::piece::{InstancePiece, LayerOf, LayerPiece, ServicePiece};
+use super::refusal::Refusal;
+use super::reporting::reason_without;
 use super::service::{CountedAs, Shared};
 
 /// A part of a service that comes from elsewhere.
@@ -74,9 +79,12 @@ impl Catalog {
             check_lifetime(found, &piece.endpoint, &piece.registration, false)?;
         }
         let kind = piece.registration.liveness.kind();
-        // Whoever may have died since must prove itself; and no guard holds for it yet.
+        // As after a restart: whoever may have died since must prove itself, no guard holds for it and nobody reports it
+        // yet, and whoever served goes on with his whole weight. Flaps are measured here, not taken over.
         let unconfirmed = kind != LivenessKind::Static;
         piece.state.marks = Marks::NONE.with(Marks::UNCONFIRMED, unconfirmed);
+        piece.state.reason = reason_without(&piece.state, kind);
+        piece.state.share = Share::FULL;
         let member = found.and_then(|found| found.roster.get(&piece.endpoint));
         let Some(member) = member else {
             self.check_limits(found, reserved)?;
@@ -168,18 +176,26 @@ impl Catalog {
         if declared.is_some() {
             Arc::make_mut(&mut member.record).declared = declared;
         }
-        let (number, now_counted) = (member.slot, CountedAs::from(&*member));
+        // Since when it serves is told, unless it did not there and does here, or the other way round.
+        let served = member.service();
+        member.note_service(served, Share::FULL, moment.at);
+        let (number, share) = (member.slot, member.state.share);
+        let liveness = member.record.registration.liveness.clone();
+        let now_counted = CountedAs::from(&*member);
         self.recount(index, Some(counted), Some(now_counted));
-        if state.marks.has(Marks::UNCONFIRMED)
-            && let Some(slot) = self.slots.get_mut(number)
-        {
-            slot.unconfirmed = true;
-            self.beats.set_unconfirmed(number);
+        self.follow_ramp(index, number, share, false, moment.now);
+        self.restore_flaps(number, &state, moment.now);
+        self.note_reported(number, index, state.marks.has(Marks::REPORTED), moment.now);
+        if state.marks.has(Marks::UNCONFIRMED) {
+            self.leave_session(index, &endpoint);
+            self.await_first_sign(number, &liveness);
         }
-        if self.slots.get(number).is_some_and(|slot| slot.timings.is_some()) {
+        let slot = self.slots.get(number);
+        let (timed, probed) = slot.map_or((false, false), |slot| (slot.timings.is_some(), slot.probed));
+        if timed || probed {
             let suspect = state.suspect();
-            let silent = state.reason == Reason::Silent || suspect;
-            self.note_silence(number, silent, suspect, moment.now);
+            let silent = timed && state.health == Health::Unhealthy && state.reason == Reason::Silent;
+            self.note_silence(number, silent || suspect, suspect, moment.now);
         }
         shared
     }

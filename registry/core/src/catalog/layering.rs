@@ -9,10 +9,11 @@ use crate::model::{
 
 use super::Catalog;
 use super::apply::Moment;
-use super::command::{Mutation, Refusal};
+use super::command::Mutation;
 use super::decide::Decision;
 use super::due::{DUE_MAX, LOOK_AGAIN};
 use super::piece::LayerOf;
+use super::refusal::Refusal;
 use super::service::{CountedAs, Service, Shared};
 
 /// How many operator's layers a service may have. Sticky ones outlive their instances, so that no other limit holds

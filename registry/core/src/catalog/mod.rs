@@ -2,8 +2,8 @@
 //!
 //! One owner changes it, in two steps: [`Catalog::decide`] says what a command would change, and after a journal has
 //! committed that, [`Catalog::apply`] does it. `apply` is the one place where membership changes: live commits,
-//! replay after a restart and the watch of a shared journal all go through it. [`Catalog::due`] decides what silence
-//! changes.
+//! replay after a restart and the watch of a shared journal all go through it. [`Catalog::due`] decides what nobody asked
+//! for: what silence, probes, reports and the passing of time change.
 //!
 //! Readers share [`Published`]: a look-up of a service and its view takes no lock while the view is fresh.
 //!
@@ -19,6 +19,7 @@ mod apply;
 mod capture;
 mod clusters;
 mod command;
+mod config;
 mod decide;
 mod declaring;
 mod directory;
@@ -30,10 +31,12 @@ mod guarding;
 mod importing;
 mod keep;
 mod layering;
+mod lookup;
 mod namespaces;
 mod piece;
 mod probing;
 mod ramping;
+mod refusal;
 mod reporting;
 mod restoring;
 mod roster;
@@ -41,6 +44,7 @@ mod service;
 mod settings;
 mod silence;
 mod slots;
+mod subject;
 mod view;
 mod warming;
 
@@ -51,19 +55,14 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::changes::{ChangeLog, Gap, Missed};
-use crate::liveness::{
-    Beats, FlapConfig, Flaps, Guard, GuardConfig, ProbeConfig, ReportConfig, Reports, Schedule, Wheel,
-};
-use crate::model::{
-    Endpoint, Epoch, Lease, Liveness, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Timings,
-    Version,
-};
+use crate::liveness::{Beats, Flaps, Guard, Reports, Schedule, Wheel};
+use crate::model::{Endpoint, Epoch, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Version};
 
 pub use capture::{CaptureWalk, Captured};
-pub use command::{Command, Committed, Mutation, Proposed, Refusal, Subject};
+pub use command::{Command, Committed, Mutation, Proposed};
+pub use config::CatalogConfig;
 pub use decide::Decision;
 pub use directory::{DirectoryPage, DirectoryQuery, DirectoryWalk, Summary};
 pub use due::DUE_MAX;
@@ -75,65 +74,22 @@ pub use guarding::{GuardBy, GuardEvent, GuardTurn};
 pub use importing::Part;
 pub use keep::Keep;
 pub use layering::{LAYERS_PER_SERVICE_MAX, LayerInfo};
+pub use lookup::Standing;
 pub use namespaces::{NAMESPACES_MAX, NamespaceSummary};
 pub use piece::{InstancePiece, LayerOf, LayerPiece, Piece, ServicePiece};
 pub use probing::{ProbeDone, ProbeReport, ProbeTask};
+pub use refusal::Refusal;
 pub use reporting::{FailureReport, RecheckOrder, ReportOutcome};
 pub use roster::Chunk;
 pub(crate) use roster::Roster;
 pub use service::Shared;
 pub use settings::{EXPIRY, SETTING_BYTES_MAX, SETTINGS_MAX, Settings};
+pub use subject::Subject;
 pub use view::{FORMATS, Format, Renders, View};
 
 use flips::Probes;
 use service::Service;
 use slots::Slots;
-
-/// The bounds of a catalog and its times.
-#[derive(Debug, Clone)]
-pub struct CatalogConfig {
-    /// How many instances there may be in all.
-    pub instances_max: usize,
-    /// How many instances a service may have.
-    pub instances_per_service_max: usize,
-    /// How many services there may be.
-    pub services_max: usize,
-    /// How many changes the change log keeps.
-    pub change_log_max: usize,
-    /// How long a service without instances is kept, so that readers can see why it is empty.
-    pub empty_service_kept: Duration,
-    /// How long an operator's layer is kept after its instance has gone, unless it is sticky.
-    pub layer_kept: Duration,
-    /// The mass-expiry guard.
-    pub guard: GuardConfig,
-    /// When consumers are believed that cannot reach an instance.
-    pub reports: ReportConfig,
-    /// How health that changes too often is damped.
-    pub flap: FlapConfig,
-    /// After a restart: the times of instances whose connection died with the process. Its `unhealthy_after` is also the
-    /// beat window, for which the catalog is incomplete at the longest.
-    pub returning: Timings,
-    /// How probes are scheduled.
-    pub probes: ProbeConfig,
-}
-
-impl Default for CatalogConfig {
-    fn default() -> Self {
-        Self {
-            instances_max: 4_000_000,
-            instances_per_service_max: 1_000_000,
-            services_max: 1_000_000,
-            change_log_max: 65_536,
-            empty_service_kept: Duration::from_secs(600),
-            layer_kept: Duration::from_secs(600),
-            guard: GuardConfig::default(),
-            reports: ReportConfig::default(),
-            flap: FlapConfig::default(),
-            returning: Timings::DEFAULT,
-            probes: ProbeConfig::default(),
-        }
-    }
-}
 
 /// What readers share: services by name.
 #[derive(Debug)]
@@ -147,15 +103,6 @@ impl Published {
     pub fn get(&self, service: ServiceRef<'_>) -> Option<Arc<Shared>> {
         self.services.pin().get(&service).cloned()
     }
-}
-
-/// Where an instance stands after a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
-    /// Its lease.
-    pub lease: Lease,
-    /// Its times, if it lives by beats.
-    pub timings: Option<Timings>,
 }
 
 /// All services and instances. See the module.
@@ -392,59 +339,5 @@ impl Catalog {
             None if since == self.revision => Missed::Nothing,
             None => Missed::TooOld,
         }
-    }
-
-    /// Where an instance stands.
-    #[must_use]
-    pub fn standing(&self, service: ServiceRef<'_>, endpoint: &Endpoint) -> Option<Standing> {
-        let (_, service) = self.service(service)?;
-        let member = service.roster.get(endpoint)?;
-        let lease = self.beats.cell(member.slot).lease()?;
-        let timings = match member.record.registration.liveness {
-            Liveness::Beat(timings) => Some(timings),
-            _ => None,
-        };
-        Some(Standing { lease, timings })
-    }
-
-    /// The instance of a lease.
-    #[must_use]
-    pub fn holder(&self, lease: Lease) -> Option<(ServiceKey, Endpoint)> {
-        let slot = self.slots.get(self.beats.slot_of_lease(lease)?)?;
-        let service = self.services[slot.service as usize].as_ref()?;
-        Some((service.key().clone(), slot.endpoint.clone()))
-    }
-
-    /// The instance that a command is about, found by lease or slot where it is not named. `None` if it is about
-    /// several, or about none that there is.
-    #[must_use]
-    pub fn subject(&self, command: &Command) -> Option<(ServiceKey, Endpoint)> {
-        match command {
-            Command::Declare { lease, .. } => self.holder(*lease),
-            Command::Returned { slot } => self
-                .at_slot(*slot)
-                .map(|(slot, service, _)| (service.key().clone(), slot.endpoint.clone())),
-            _ => command
-                .subject()
-                .and_then(Subject::instance)
-                .map(|(service, endpoint)| (service.clone(), endpoint.clone())),
-        }
-    }
-
-    fn service(&self, service: ServiceRef<'_>) -> Option<(u32, &Service)> {
-        let index = self.published.get(service)?.index;
-        Some((index, self.services[index as usize].as_ref()?))
-    }
-
-    /// The instance of a slot.
-    fn at_slot(&self, number: u32) -> Option<(&slots::Slot, &Service, &crate::model::Member)> {
-        let (slot, service) = self.slot_and_service(number)?;
-        Some((slot, service, service.roster.get(&slot.endpoint)?))
-    }
-
-    /// The same without the search for the instance.
-    fn slot_and_service(&self, number: u32) -> Option<(&slots::Slot, &Service)> {
-        let slot = self.slots.get(number)?;
-        Some((slot, self.services[slot.service as usize].as_ref()?))
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::model::{Existence, Namespace, NamespaceInfo};
 
 use super::Catalog;
-use super::command::{Mutation, Refusal};
+use super::command::Mutation;
 use super::decide::Decision;
+use super::refusal::Refusal;
 
 /// How many namespaces may be declared. Others have services, which have a limit of their own.
 pub const NAMESPACES_MAX: usize = 10_000;

@@ -60,7 +60,7 @@ pub(super) fn stays_measured(member: &Member, registration: &Registration) -> bo
     let known = &member.record.registration;
     let measured = matches!(
         member.state.reason,
-        Reason::ProbePassed | Reason::ProbeFailed | Reason::Guarded
+        Reason::ProbePassed | Reason::ProbeFailed | Reason::Guarded | Reason::Steady | Reason::Reported
     );
     measured
         && matches!(known.liveness, Liveness::Probe(_))
@@ -221,11 +221,17 @@ impl Catalog {
             return self.probe_fell(number, now);
         }
         let (slot, service, member) = self.at_slot(number)?;
-        (member.state.health == Health::Healthy && !member.state.suspect()).then(|| Mutation::Measured {
+        let doubted = member.state.health == Health::Healthy && !member.state.suspect();
+        if !doubted {
+            return self.probe_confirmed(number);
+        }
+        Some(Mutation::Measured {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
             health: member.state.health,
-            marks: member.state.marks.with(Marks::SUSPECT, true),
+            marks: self
+                .marks_by_now(number, member.state.marks)
+                .with(Marks::SUSPECT, true),
             reason: Reason::Guarded,
         })
     }
@@ -242,9 +248,10 @@ impl Catalog {
             let decided = match flip {
                 Flip::Rises => self.probe_rose(number, now),
                 Flip::Falls | Flip::Doubted => self.probe_fell(number, now),
-                Flip::Confirmed => self.probe_confirmed(number),
+                Flip::Confirmed => None,
             };
-            match decided {
+            // An answer that changes nothing else still confirms.
+            match decided.or_else(|| self.probe_confirmed(number)) {
                 Some(mutation) => mutations.push(mutation),
                 None => self.probes.settle(number),
             }
@@ -285,14 +292,18 @@ impl Catalog {
         })
     }
 
+    /// What was heard of it alone changes: that it is confirmed. While the catalog warms nothing, since that is shown at
+    /// the end for all.
     fn probe_confirmed(&self, number: u32) -> Option<Mutation> {
         let (slot, service, member) = self.at_slot(number)?;
         let state = &member.state;
-        state.marks.has(Marks::UNCONFIRMED).then(|| Mutation::Measured {
+        let marks = self.marks_by_now(number, state.marks);
+        let shown = marks == state.marks || !self.asks_first_beats();
+        (!shown).then(|| Mutation::Measured {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
             health: state.health,
-            marks: state.marks.with(Marks::UNCONFIRMED, false),
+            marks,
             reason: state.reason,
         })
     }

@@ -1,8 +1,9 @@
 //! What consumers say about instances, and what the catalog makes of it: a mark, and nothing else.
 //!
 //! Reports are measurements like beats: they are not journalled. That enough of them came, or no more do, is decided when
-//! it is due and committed like any other change of an instance's state, so that the mark means the same on every node
-//! and after a restart. It never changes health, and never removes.
+//! it is due and committed like any other change of an instance's state, so that the mark means the same on every node.
+//! It never changes health, and never removes. A restart takes it away with the reports: nobody has said so to the new
+//! process.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,9 +17,10 @@ use crate::model::{
 
 use super::Catalog;
 use super::apply::Moment;
-use super::command::{Command, Mutation, Refusal};
+use super::command::{Command, Mutation};
 use super::decide::Decision;
 use super::due::LOOK_AGAIN;
+use super::refusal::Refusal;
 use super::service::Shared;
 
 /// How many instances may wait for somebody to look at them.
@@ -117,8 +119,7 @@ impl Catalog {
     /// with no other; and two registrations of different lifetimes in one service are not decided together if the
     /// later is to be uniform. `reserved` is how many registrations were decided so, and counts against the limits.
     ///
-    /// A probe result is counted here, and a registration that changes nothing renews: both are measurements, not
-    /// changes.
+    /// A registration that changes nothing renews: that is a measurement, not a change.
     ///
     /// # Errors
     /// Why the command cannot be carried out; nothing has changed.
@@ -275,7 +276,7 @@ impl Catalog {
 }
 
 /// Why the health is what it is, reports aside.
-fn reason_without(state: &State, liveness: LivenessKind) -> Reason {
+pub(super) fn reason_without(state: &State, liveness: LivenessKind) -> Reason {
     if state.reason != Reason::Reported {
         return state.reason;
     }

@@ -9,11 +9,13 @@ use crate::changes::Gap;
 use crate::model::{Epoch, Health, Liveness, Marks, Member, Mono, Reason, Record, Revision};
 
 use super::Catalog;
-use super::command::{Committed, Subject};
+use super::command::Committed;
 use super::layering::KeptLayer;
 use super::piece::{InstancePiece, Piece, ServicePiece};
+use super::reporting::reason_without;
 use super::service::CountedAs;
 use super::slots::{Phase, Slot};
+use super::subject::Subject;
 
 /// What is known while the catalog is being restored.
 #[derive(Debug, Default)]
@@ -138,9 +140,10 @@ impl Catalog {
     /// Begins or goes on with a history: the next revision is above `revision`. `gaps` are those of its revisions of which
     /// nobody knows any more what they said. Once, after all that is known was restored, and before anybody reads.
     ///
-    /// All that was restored begins anew: deadlines are whole from `now` on, no guard holds, and who has to show that he
-    /// lives is unconfirmed until he does. If anything was restored, or may have been lost, the catalog is incomplete from
-    /// here on; see [`super::warming`].
+    /// All that was restored begins anew: deadlines are whole from `now` on, no guard holds, nobody is reported, who flaps
+    /// has the least score with which one does, probes are scheduled from the beginning, nobody ramps, and who has to show
+    /// that he lives is unconfirmed until he does. If anything was restored, or may have been lost, the catalog is incomplete from
+    /// here on: until all are confirmed or one beat window has passed.
     pub fn resume(&mut self, epoch: Epoch, revision: Revision, gaps: Vec<Gap>, now: Mono) {
         debug_assert!(revision >= self.revision, "revisions are not used again");
         self.epoch = epoch;
@@ -155,6 +158,8 @@ impl Catalog {
         self.guard = crate::liveness::Guard::default();
         (self.beating, self.suspects) = (0, 0);
         self.flaps = crate::liveness::Flaps::default();
+        self.reports = crate::liveness::Reports::default();
+        self.rechecks.clear();
         if !self.directory.is_empty() || lost {
             self.floor.raise(revision);
             self.begin_warming(lost, now);
@@ -173,6 +178,7 @@ impl Catalog {
         (service.guard, service.beating) = (None, 0);
         service.expires_since = now;
         let (mut marked, mut awaited, mut probed) = (false, Vec::new(), Vec::new());
+        let mut flapped = Vec::new();
         for at in 0..service.roster.chunks().len() {
             for member in service.roster.chunk_mut(at) {
                 let liveness = &member.record.registration.liveness;
@@ -180,18 +186,18 @@ impl Catalog {
                     probed.push(member.slot);
                 }
                 let unconfirmed = !matches!(liveness, Liveness::Static);
-                let flapping = member.state.marks.has(Marks::FLAPPING);
+                let before = member.state.marks;
+                let flapping = before.has(Marks::FLAPPING);
                 let marks = Marks::NONE
                     .with(Marks::UNCONFIRMED, unconfirmed)
                     .with(Marks::FLAPPING, flapping);
-                // What this process has no part in any more: nobody is told by a change.
-                marked |= member.state.marks.and(marks) != marks;
+                // What the guard and the consumers of the process before said goes. Nobody is told by a change; whoever
+                // had seen all of that process is told with the end of warming.
+                marked |= before.and(marks) != marks;
                 member.state.marks = marks;
+                member.state.reason = reason_without(&member.state, liveness.kind());
                 if flapping {
-                    self.flaps.restore(member.slot, now, &self.config.flap);
-                    if member.state.reason == Reason::Flapping {
-                        self.flaps.hold(member.slot, now, &self.config.flap);
-                    }
+                    flapped.push(member.slot);
                 }
                 let silent =
                     member.state.health == Health::Unhealthy && member.state.reason == Reason::Silent;
@@ -233,6 +239,13 @@ impl Catalog {
                 self.gone_layers.insert((now, key.clone(), endpoint.clone()));
             }
         }
+        for number in flapped {
+            if self.flap_anew(number, now)
+                && let Some(service) = self.services[index as usize].as_mut()
+            {
+                service.floor = self.restored;
+            }
+        }
         for number in probed {
             // Without counting: the populations begin anew as well.
             self.probes.schedule.leave(number);
@@ -246,6 +259,23 @@ impl Catalog {
                 self.arm_early(number, now);
             }
         }
+    }
+
+    /// A restored instance flaps, as far as flaps are kept at all. Returns whether it is no longer called so.
+    fn flap_anew(&mut self, number: u32, now: Mono) -> bool {
+        let Some((slot, _, member)) = self.at_slot(number) else {
+            return false;
+        };
+        let (index, endpoint, state) = (slot.service, slot.endpoint.clone(), member.state);
+        let marks = self.restore_flaps(number, &state, now);
+        if marks == state.marks {
+            return false;
+        }
+        let service = self.services[index as usize].as_mut();
+        if let Some(member) = service.and_then(|service| service.roster.get_mut(&endpoint)) {
+            member.state.marks = marks;
+        }
+        true
     }
 
     /// Arms a restored instance. All of them have the same deadline or nearly; so that they are not all looked at together

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 
 use crate::model::{Invalid, SettingName};
 
-use super::command::Refusal;
+use super::refusal::Refusal;
 
 /// How many settings there may be.
 pub const SETTINGS_MAX: usize = 256;

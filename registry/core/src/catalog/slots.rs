@@ -52,15 +52,15 @@ impl Maybe {
 pub(super) struct Slot {
     pub(super) service: u32,
     pub(super) endpoint: Endpoint,
-    /// The times, if it lives by beats, or has to come back after a restart like one that does. A copy of what the record says: the wheel fires once for each instance and
-    /// timeout, and shall not search the service for it.
+    /// The times, if it lives by beats, or has to come back after a restart like one that does. A copy of what the record
+    /// says: the wheel fires once for each instance and timeout, and shall not search the service for it.
     pub(super) timings: Option<Timings>,
     /// Whether its silence has consequences. Where it has none the wheel need not look at it.
     pub(super) expires: bool,
     /// Whether it lives by probes.
     pub(super) probed: bool,
     pub(super) phase: Phase,
-    /// Whether it is known from before a restart and nothing was heard of it since, as far as the owner knows: the cell
+    /// Whether it is known from before a restart, or from a backup, and nothing was heard of it since, as far as the owner knows: the cell
     /// knows of first beats that the owner need not be told of.
     pub(super) unconfirmed: bool,
     pub(super) streak: Streak,

@@ -1,11 +1,11 @@
 //! The time after a restart in which the catalog may not know all instances, and how it ends.
 //!
 //! Until all that was restored is confirmed, or one beat window has passed, views say that they are incomplete. A first
-//! beat meanwhile is noted in its cell and nowhere else: a million first beats must not become a million changes. At the
-//! end all instances are looked at once, in bounded steps: those that were heard of lose their mark, the others tell the
-//! owner with their first beat. Then one mutation says that the catalog is complete, and all views are new.
+//! beat meanwhile is noted in its cell and nowhere else, and a first answer of a probe in its slot: a million first beats
+//! must not become a million changes. At the end all instances are looked at once, in bounded steps: those that were heard
+//! of lose their mark, the others tell the owner with their first beat, or are confirmed by the next answer. Then one mutation says that the catalog is complete, and all views are new.
 
-use crate::model::{Endpoint, Marks, Mono, Revision};
+use crate::model::{Endpoint, Liveness, Marks, Mono, Revision};
 
 use super::Catalog;
 use super::command::Mutation;
@@ -159,6 +159,28 @@ impl Catalog {
 
     pub(super) fn is_unconfirmed(&self, number: u32) -> bool {
         self.slots.get(number).is_some_and(|slot| slot.unconfirmed)
+    }
+
+    /// Whether nothing was heard of it by now: of one that beats the cell knows more than the owner, while many are
+    /// confirmed.
+    pub(super) fn is_unheard(&self, number: u32) -> bool {
+        self.marks_by_now(number, Marks::UNCONFIRMED) == Marks::UNCONFIRMED
+    }
+
+    /// Nothing was heard of an instance that is there yet, since it is known from elsewhere only. One that lives by a
+    /// connection has to come back like one that beats: its connection is not of this process.
+    pub(super) fn await_first_sign(&mut self, number: u32, liveness: &Liveness) {
+        let Some(slot) = self.slots.get_mut(number) else {
+            return;
+        };
+        slot.unconfirmed = true;
+        if matches!(liveness, Liveness::Session(_)) {
+            slot.timings = Some(self.config.returning);
+        }
+        // Of those that are probed no beat tells.
+        if slot.timings.is_some() {
+            self.beats.set_unconfirmed(number);
+        }
     }
 
     /// An instance that is being changed shows what is known by now: if it has beaten, it is confirmed.

@@ -6,7 +6,7 @@
 //!
 //! [`Guard`] holds back expiries that are too many at once; [`LivenessClock`] takes out of time what the process
 //! itself slept through; [`Flaps`] keeps from calling healthy at once what falls over and over; [`Reports`] weighs what
-//! consumers say. Those who do not beat are probed: [`Schedule`] says who is next, [`observe`] counts results.
+//! consumers say. Those who do not beat are probed: the schedule says who is next, [`observe`] counts results.
 
 mod beats;
 mod finding;

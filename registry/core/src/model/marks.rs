@@ -11,7 +11,7 @@ impl Marks {
     pub const NONE: Self = Self(0);
     /// It is silent, but the mass-expiry guard holds.
     pub const SUSPECT: Self = Self(1);
-    /// It is known from before a restart only: it has not proved yet that it still lives.
+    /// It is known from before a restart, or from a backup, only: it has not proved yet that it still lives.
     pub const UNCONFIRMED: Self = Self(1 << 1);
     /// Its health changes so often that it is called healthy only after it has been well for a while.
     pub const FLAPPING: Self = Self(1 << 2);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{World, address, beat, endpoint, key};
-use crate::catalog::{Command, Explained, FailureReport, Gone, ProbeDone, Refusal, ReportOutcome, There};
+use crate::catalog::{
+    Command, Explained, FailureReport, Gone, ProbeDone, ProbeTask, Refusal, ReportOutcome, There,
+};
 use crate::liveness::{Consumer, Finding, ProbeResult};
 use crate::model::{
     Declared, Endpoint, Existence, Health, Lease, OperatorPatch, Reason, Registration, ServicePatch, Wall,
@@ -153,10 +155,14 @@ impl World {
     /// The same with a certain finding.
     pub(crate) fn found(&mut self, service: &str, address: &str, finding: Finding) -> usize {
         let before = self.history.len();
-        self.results(
-            |at| (*at == endpoint(address)).then_some(finding),
-            &[(service, address)],
-        );
+        let (service, endpoint) = (key(service), endpoint(address));
+        let slot = self
+            .catalog
+            .find(&service, &endpoint)
+            .map(|(_, member)| member.slot);
+        self.catalog.probe_now(&service, &endpoint, self.now);
+        // Another service may have an instance at the same address, and it be due as well.
+        self.answer(|task| (Ok(task.ticket.slot) == slot).then_some(finding));
         self.history.len() - before
     }
 
@@ -166,10 +172,14 @@ impl World {
             self.catalog
                 .probe_now(&key(service), &endpoint(address), self.now);
         }
+        self.answer(|task| found(&task.endpoint));
+    }
+
+    fn answer(&mut self, found: impl Fn(&ProbeTask) -> Option<Finding>) {
         let tasks = self.catalog.probes_due(self.now, Duration::ZERO, usize::MAX);
         let done = tasks.into_iter().map(|task| ProbeDone {
             ticket: task.ticket,
-            result: found(&task.endpoint).map(result),
+            result: found(&task).map(result),
         });
         let done: Vec<_> = done.collect();
         let wall = Wall(self.now.0 / 1_000);

@@ -1,17 +1,23 @@
 //! Parts of services from elsewhere: backups, and services as they were.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::beats::check_tables;
 use super::property::{Both, Op, operation};
-use crate::catalog::testing::{World, at_ms, beat, declared, endpoint, key, lease, of_run, registration};
+use crate::catalog::testing::{
+    World, at_ms, beat, beat_with, declared, endpoint, key, labelled, lease, of_run, off, probed,
+    registration,
+};
 use crate::catalog::{
     Catalog, CatalogConfig, Command, InstancePiece, LayerOf, LayerPiece, Part, ServicePiece, View,
 };
+use crate::liveness::Finding;
 use crate::model::{
-    Begun, DeclaredStatus, Epoch, Health, Lease, Liveness, Marks, Mono, OperatorLayer, Reason, Registration,
-    Revision, Share, State, Wall,
+    Begun, Curve, DeclaredStatus, Epoch, Health, Lease, Liveness, Marks, Mono, OperatorLayer, Reason,
+    Registration, Revision, ServicePatch, SessionId, Share, SlowStart, State, Wall,
 };
 
 fn piece(address: &str, held: u64, registration: Registration) -> InstancePiece {
@@ -90,6 +96,152 @@ fn the_first_beat_of_an_imported_instance_confirms_it() {
     );
     world.advance_to_ms(19_999);
     assert_eq!(world.health("a", "10.0.0.1:80"), "healthy");
+}
+
+#[test]
+fn an_imported_instance_that_is_probed_is_asked_and_confirmed_by_any_answer() {
+    let mut world = World::new(CatalogConfig::default());
+    let mut failed = piece("10.0.0.1:80", 900, probed(2, 3));
+    (failed.state.health, failed.state.reason) = (Health::Unhealthy, Reason::ProbeFailed);
+    import(&mut world, "a", Part::Instance(failed));
+    import(
+        &mut world,
+        "a",
+        Part::Instance(piece("10.0.0.2:80", 901, probed(2, 3))),
+    );
+    check_tables(&world);
+    let state = |world: &World, address| {
+        let state = world.member("a", address).unwrap().state;
+        (state.health, state.reason, state.marks)
+    };
+    let waits = Marks::UNCONFIRMED;
+    assert_eq!(
+        state(&world, "10.0.0.1:80"),
+        (Health::Unhealthy, Reason::ProbeFailed, waits)
+    );
+    assert!(world.catalog.next_probe().is_some());
+    // Nothing beats for it: it does not hold up the end of warming.
+    assert_eq!(world.catalog.beats().unconfirmed(), 0);
+    for finding in [Finding::Bad, Finding::Good] {
+        world.found("a", "10.0.0.1:80", finding);
+        world.found("a", "10.0.0.2:80", finding);
+        check_tables(&world);
+        assert_eq!(
+            state(&world, "10.0.0.1:80"),
+            (Health::Unhealthy, Reason::ProbeFailed, Marks::NONE)
+        );
+    }
+    world.found("a", "10.0.0.1:80", Finding::Good);
+    assert_eq!(
+        state(&world, "10.0.0.1:80"),
+        (Health::Healthy, Reason::ProbePassed, Marks::NONE)
+    );
+    assert_eq!(
+        state(&world, "10.0.0.2:80"),
+        (Health::Healthy, Reason::Beat, Marks::NONE)
+    );
+    check_tables(&world);
+}
+
+#[test]
+fn an_imported_instance_does_not_ramp_and_the_next_that_registers_does() {
+    let mut world = World::without_guard();
+    let fixed = || registration(Liveness::Static);
+    let ramp = ServicePatch {
+        slow_start: Some(Some(SlowStart::new(60_000, Curve::Linear, 10).unwrap())),
+        ..ServicePatch::default()
+    };
+    world.declare_service("a", ramp).unwrap();
+    world.advance_to_ms(100_000);
+    // In the middle of a ramp when it was exported; and one that served there for long.
+    let mut ramps = piece("10.0.0.1:80", 900, fixed());
+    (ramps.state.share, ramps.state.begun) = (Share::EARLY, Begun::at(Wall(9), Wall(5)));
+    import(&mut world, "a", Part::Instance(ramps));
+    let member = |world: &World, address| world.member("a", address).unwrap();
+    assert_eq!(member(&world, "10.0.0.1:80").state.serving_since(), Some(Wall(9)));
+    assert_eq!(member(&world, "10.0.0.1:80").state.share, Share::FULL);
+    // It is seasoned: who comes now is new beside it.
+    world.register("a", "10.0.0.2:80", fixed());
+    assert_eq!(member(&world, "10.0.0.2:80").effective_weight(), 0.1);
+    check_tables(&world);
+    // Over one that ramps here: it is what the backup says.
+    let over = InstancePiece {
+        registration: labelled("k", "v", fixed()),
+        ..piece("10.0.0.2:80", 901, fixed())
+    };
+    import(&mut world, "a", Part::Instance(over));
+    assert_eq!(member(&world, "10.0.0.2:80").effective_weight(), 1.0);
+    let here = Some(Wall(100_000));
+    assert_eq!(member(&world, "10.0.0.2:80").state.serving_since(), here);
+    check_tables(&world);
+    assert_eq!(world.catalog.next_deadline(), None, "nobody is on a ramp");
+    let end = world.revision();
+    world.advance_to_ms(1_000_000);
+    assert_eq!(world.revision(), end);
+}
+
+#[test]
+fn an_imported_instance_that_an_operator_switched_off_here_does_not_serve() {
+    let mut world = World::without_guard();
+    let fixed = registration(Liveness::Static);
+    world.register("a", "10.0.0.1:80", registration(Liveness::Static));
+    world.operate("a", "10.0.0.1:80", off()).unwrap();
+    let mut served = piece("10.0.0.1:80", 900, labelled("k", "v", fixed));
+    served.state.begun = Begun::at(Wall(9), Wall(5));
+    import(&mut world, "a", Part::Instance(served));
+    let member = world.member("a", "10.0.0.1:80").unwrap();
+    assert!(!member.serving());
+    assert_eq!(member.state.serving_since(), None);
+    check_tables(&world);
+}
+
+#[test]
+fn an_imported_instance_of_a_connection_has_to_come_back_like_one_that_beats() {
+    let mut world = World::without_guard();
+    let session = || registration(Liveness::Session(SessionId(7)));
+    import(
+        &mut world,
+        "a",
+        Part::Instance(piece("10.0.0.1:80", 900, session())),
+    );
+    import(
+        &mut world,
+        "a",
+        Part::Instance(piece("10.0.0.2:80", 901, session())),
+    );
+    check_tables(&world);
+    // The connection of that number is another one's here.
+    let session_closed = Command::CloseSession {
+        session: SessionId(7),
+    };
+    assert_eq!(world.run(session_closed), Ok(0));
+    world.register("a", "10.0.0.2:80", session());
+    check_tables(&world);
+    world.advance_to_ms(30_021);
+    assert_eq!(world.health("a", "10.0.0.1:80"), "gone");
+    assert_eq!(world.last_reason(), Reason::SessionClosed);
+    assert_eq!(world.health("a", "10.0.0.2:80"), "healthy");
+    check_tables(&world);
+}
+
+#[test]
+fn an_import_over_one_that_flaps_and_is_reported_leaves_nothing_of_that() {
+    let mut world = World::without_guard();
+    let lease = world.register("a", "10.0.0.1:80", beat_with(1_000, 3_000, 60_000));
+    for _ in 0..4 {
+        world.advance(Duration::from_millis(3_500));
+        world.beat(lease);
+    }
+    world.report_enough("a", "10.0.0.1:80");
+    let before = world.member("a", "10.0.0.1:80").unwrap().state;
+    assert!(before.marks.has(Marks::FLAPPING.and(Marks::REPORTED)));
+    import(&mut world, "a", Part::Instance(piece("10.0.0.1:80", 900, beat())));
+    let state = world.member("a", "10.0.0.1:80").unwrap().state;
+    assert_eq!((state.health, state.marks), (Health::Healthy, Marks::UNCONFIRMED));
+    let kept = (world.catalog.flaps_tracked(), world.catalog.reports().len());
+    assert_eq!(kept, (0, 0));
+    assert!(!world.catalog.reports().any_marked());
+    check_tables(&world);
 }
 
 #[test]

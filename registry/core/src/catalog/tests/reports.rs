@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::catalog::testing::{World, beat, endpoint, expires, key, labelled, registration};
-use crate::catalog::{RecheckOrder, ReportOutcome};
+use crate::catalog::{Catalog, RecheckOrder, ReportOutcome};
+use crate::changes::Missed;
 use crate::liveness::Beat;
 use crate::model::{Health, Liveness, LivenessKind, Marks, Member, Reason};
 
@@ -169,19 +170,60 @@ fn suspects_of_the_guard_stay_so_with_the_mark_and_without() {
 }
 
 #[test]
-fn a_mark_survives_a_restart_and_then_ends_with_its_window() {
+fn a_mark_goes_with_a_restart_and_it_takes_as_many_reports_as_ever_to_come_again() {
     let (mut world, lease) = world();
     world.declare_service("s", expires(false)).unwrap();
     world.report_enough("s", A);
-    let history = world.history.len();
-    world.advance(seconds(20));
+    let (history, since) = (world.history.len(), world.revision());
     world.reopen();
-    assert!(reported(&world));
-    assert_eq!(world.history.len(), history);
-    world.advance_beating(seconds(29), &[lease]);
-    assert!(reported(&world), "a whole window from the restart on");
-    world.advance_beating(seconds(2), &[lease]);
+    // Nobody says so to this process, and its health never changed.
+    let state = member(&world).state;
+    assert_eq!((state.marks, state.reason), (Marks::UNCONFIRMED, Reason::Beat));
+    assert!(!world.catalog.reports().any_marked());
+    assert_eq!((world.history.len(), world.catalog.reports().len()), (history, 0));
+    world.report("s", A, 1);
+    world.report("s", A, 2);
     assert!(!reported(&world));
+    world.report("s", A, 3);
+    assert!(reported(&world));
+    assert_eq!(world.revision(), since.next());
+    world.advance_beating(seconds(29), &[lease]);
+    assert!(reported(&world), "a whole window");
+    world.advance_beating(seconds(2), &[lease]);
+    assert_eq!(member(&world).state.marks, Marks::NONE);
+}
+
+#[test]
+fn a_probed_one_that_is_reported_and_registers_again_stays_what_probes_measured() {
+    let mut world = World::without_guard();
+    let unproven = |world: &mut World| {
+        world.try_register("s", A, crate::catalog::testing::probed(1, 3), Health::Unhealthy)
+    };
+    unproven(&mut world).unwrap();
+    world.probed("s", A, true);
+    world.report_enough("s", A);
+    assert!(reported(&world));
+    unproven(&mut world).unwrap();
+    let state = member(&world).state;
+    assert_eq!(
+        (state.health, state.reason, state.marks),
+        (Health::Healthy, Reason::ProbePassed, Marks::NONE)
+    );
+}
+
+#[test]
+fn whoever_saw_the_mark_before_a_restart_is_told_that_it_is_gone() {
+    let (mut world, lease) = world();
+    world.report_enough("s", A);
+    let marked = world.revision();
+    world.register("s", "10.2.0.1:80", beat());
+    let last = world.revision();
+    world.reopen();
+    assert!(matches!(world.catalog.missed(&key("s"), marked), Missed::TooOld));
+    // Whoever had seen all of that process, at the latest when all is known again.
+    world.advance_beating(seconds(16), &[lease]);
+    assert!(world.catalog.complete());
+    assert!(matches!(world.catalog.missed(&key("s"), last), Missed::TooOld));
 }
 
 #[test]
@@ -223,19 +265,19 @@ fn the_same_history_gives_the_same_marks() {
         world.report("s", "10.0.0.2:80", step % 5);
         world.advance_beating(seconds(u64::from(step % 9)), &[lease]);
     }
-    let before: Vec<_> = world
-        .view("s")
-        .unwrap()
-        .members()
-        .map(|m| (m.endpoint.clone(), m.state))
-        .collect();
+    let states = |catalog: &Catalog| -> Vec<_> {
+        let view = catalog.view(key("s").borrowed()).unwrap();
+        view.members().map(|m| (m.endpoint.clone(), m.state)).collect()
+    };
     assert!(world.changes.len() > 20);
-    world.reopen();
-    let after: Vec<_> = world
-        .view("s")
-        .unwrap()
-        .members()
-        .map(|m| (m.endpoint.clone(), m.state))
-        .collect();
-    assert_eq!(before, after);
+    // As another node has it, or this one before it goes on.
+    let mut replayed = Catalog::new(world.catalog.config().clone(), world.now);
+    for committed in &world.history {
+        replayed.apply(committed.clone(), world.now);
+    }
+    assert_eq!(states(&replayed), states(&world.catalog));
+    assert_eq!(
+        replayed.reports().any_marked(),
+        world.catalog.reports().any_marked()
+    );
 }

@@ -153,7 +153,7 @@ impl Reports {
     }
 
     /// The mark was set or taken away, by a change that was applied. Of one that is marked and of whom nothing is kept,
-    /// as after a restart, the window begins now.
+    /// as where another node was told, the window begins now.
     pub fn mark(&mut self, slot: u32, service: u32, marked: bool, now: Mono, config: &ReportConfig) {
         match self.by_slot.get_mut(&slot) {
             Some(reported) if !marked && reported.said.is_empty() => self.drop_slot(slot),

@@ -1,6 +1,7 @@
 //! Rule 9: health that flaps is damped. What begins it, what it holds down and for how long, and what it leaves alone.
 
 mod oracle;
+mod restart;
 
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use crate::catalog::testing::{
 };
 use crate::catalog::tests::beats::check_tables;
 use crate::catalog::{CatalogConfig, Command};
-use crate::liveness::Beat;
 use crate::model::{DeclaredStatus, Health, Lease, Liveness, Marks, Reason, State};
 
 const A: &str = "10.0.0.1:80";
@@ -316,48 +316,6 @@ fn turned_off_nobody_is_held_down_and_nothing_is_kept() {
         assert_eq!(standing(&world), (Health::Healthy, Reason::Beat, false));
     }
     assert_eq!(world.catalog.flaps_tracked(), 0);
-}
-
-#[test]
-fn a_restart_keeps_the_mark_but_counts_no_flip_of_before_as_one_of_now() {
-    // Three flips, an hour apart, are replayed in one moment.
-    let mut world = World::without_guard();
-    let lease = world.register("s", A, fast());
-    for _ in 0..3 {
-        falls(&mut world, lease, 1);
-        lives(&mut world, lease, 3_600);
-    }
-    world.reopen();
-    lives(&mut world, lease, 2);
-    falls(&mut world, lease, 1);
-    assert_eq!(standing(&world), (Health::Healthy, Reason::Beat, false));
-
-    // One that is held down is so after the restart, and has to be well for a whole time again.
-    let (mut world, lease) = flapping();
-    lives(&mut world, lease, 6);
-    world.reopen();
-    assert_eq!((standing(&world), world.catalog.flapping()), (HELD, 1));
-    world.advance(ms(500));
-    lives(&mut world, lease, 10);
-    assert_eq!(standing(&world), (Health::Healthy, Reason::Steady, true));
-    lives(&mut world, lease, 80);
-    assert_eq!(standing(&world), (Health::Healthy, Reason::Steady, false));
-    check_tables(&world);
-}
-
-#[test]
-fn one_that_was_held_down_and_finds_damping_turned_off_is_healthy_by_its_next_beat() {
-    let (mut world, lease) = flapping();
-    let mut config = world.catalog.config().clone();
-    config.flap.enabled = false;
-    let history = world.history.clone();
-    world.catalog = crate::catalog::Catalog::new(config, world.now);
-    for committed in history {
-        world.catalog.apply(committed, world.now);
-    }
-    world.advance(ms(500));
-    assert!(matches!(world.beat(lease), Beat::Returned(_)));
-    assert_eq!(standing(&world), (Health::Healthy, Reason::Beat, false));
 }
 
 #[test]

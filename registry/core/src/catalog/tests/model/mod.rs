@@ -2,6 +2,7 @@
 //! phases of beats; it says what the rules say. The guard is not in it: `simulation` checks that. Nor is damping, which
 //! `flapping` has a model of.
 
+mod importing;
 mod services;
 mod time;
 
@@ -197,13 +198,7 @@ impl Model {
                 lease = known.lease;
             }
         }
-        if let Some(kept) = self.layers.get_mut(&name) {
-            let of = kept.of.replace(registration.incarnation.clone());
-            kept.gone_since = None;
-            if !kept.layer.sticky && of.is_some_and(|of| of != registration.incarnation) {
-                self.layers.remove(&name);
-            }
-        }
+        self.take_layer(&name, &registration);
         self.services.insert(name.0.clone(), None);
         let (because, declared) = (Because::Other, None);
         let fresh = Instance {
@@ -222,6 +217,17 @@ impl Model {
         };
         self.instances.insert(name, fresh);
         self.changed();
+    }
+
+    /// An instance comes to the layer that waits for it, or ends it.
+    fn take_layer(&mut self, name: &Name, registration: &Registration) {
+        if let Some(kept) = self.layers.get_mut(name) {
+            let of = kept.of.replace(registration.incarnation.clone());
+            kept.gone_since = None;
+            if !kept.layer.sticky && of.is_some_and(|of| of != registration.incarnation) {
+                self.layers.remove(name);
+            }
+        }
     }
 
     pub(super) fn by_lease(&self, lease: Lease) -> Option<Name> {

@@ -1,15 +1,18 @@
 //! The catalog and its model side by side: what happens to one happens to the other, and then they agree.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::sample::Index;
 
-use super::ops::{ADDRESSES, Op, SERVICES, must_of, patch_of, registration_of, service_patch_of, status_of};
+use super::ops::{
+    ADDRESSES, Op, SERVICES, must_of, patch_of, piece_of, registration_of, service_patch_of, status_of,
+};
 use crate::catalog::testing::{World, endpoint, key};
 use crate::catalog::tests::beats::check_tables;
 use crate::catalog::tests::model::Model;
-use crate::catalog::{Command, EXPIRY, Mutation, View};
-use crate::model::{Health, Lease, Marks, Registration, SessionId};
+use crate::catalog::{Command, EXPIRY, Mutation, Part, View};
+use crate::model::{Declared, Health, Lease, Marks, Registration, SessionId};
 
 pub(in crate::catalog::tests) struct Both {
     pub(in crate::catalog::tests) world: World,
@@ -58,6 +61,19 @@ impl Both {
                     let registered = known.registration.clone();
                     self.register(at, registered, Health::Healthy, false);
                 }
+            }
+            Op::Import {
+                at,
+                kind,
+                run,
+                label,
+                healthy,
+                status,
+                lease,
+            } => {
+                let known = lease.and_then(|lease| pick(lease, &self.issued));
+                let registered = registration_of(kind, run, label);
+                self.import(at, registered, healthy, status_of(status), known);
             }
             Op::Beat { lease } => {
                 if let Some(lease) = pick(lease, &self.issued) {
@@ -165,6 +181,31 @@ impl Both {
         );
     }
 
+    fn import(
+        &mut self,
+        at: (usize, usize),
+        registered: Registration,
+        healthy: bool,
+        declared: Option<Arc<Declared>>,
+        lease: Option<Lease>,
+    ) {
+        let (service, address) = (key(SERVICES[at.0]), endpoint(ADDRESSES[at.1]));
+        let lease = lease.unwrap_or_else(|| self.world.fresh_lease());
+        let fresh = self.world.fresh_lease();
+        self.issued.extend([lease, fresh]);
+        let piece = piece_of(address.clone(), registered, healthy, declared, lease);
+        let taken = self.world.run(Command::Import {
+            service: service.clone(),
+            part: Box::new(Part::Instance(piece.clone())),
+            lease: fresh,
+        });
+        assert_eq!(
+            taken.is_ok(),
+            self.model.import((service, address), piece, fresh),
+            "{taken:?}"
+        );
+    }
+
     pub(super) fn compare(&self) {
         let (world, model) = (&self.world, &self.model);
         assert_eq!(world.now.0, model.now);
@@ -199,6 +240,8 @@ impl Both {
                 );
                 assert_eq!(world.lease(service, &name.1.to_string()), Some(instance.lease));
                 assert_eq!(view.get(&name.1).unwrap().state, member.state);
+                assert_eq!(member.serving(), member.state.serving_since().is_some());
+                assert!(member.state.share.is_full(), "no service here has a ramp");
                 counts.0 += usize::from(member.healthy());
                 counts.1 += usize::from(member.serving());
                 assert!(member.state.revision <= view.revision);

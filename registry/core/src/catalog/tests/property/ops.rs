@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use crate::catalog::InstancePiece;
 use crate::catalog::testing::{beat_with, declared, labelled, of_run, probed, registration};
 use crate::model::{
-    DeclaredStatus, Existence, Lifetime, Liveness, OperatorPatch, Registration, ServicePatch, SessionId,
-    Threshold,
+    Begun, Declared, DeclaredStatus, Endpoint, Existence, Health, Lease, Lifetime, Liveness, LivenessKind,
+    Marks, OperatorPatch, Reason, Registration, Revision, ServicePatch, SessionId, Share, State, Threshold,
+    Wall,
 };
 
 pub(super) const SERVICES: [&str; 3] = ["a", "b", "c"];
@@ -26,6 +28,17 @@ pub(in crate::catalog::tests) enum Op {
     },
     Reregister {
         at: (usize, usize),
+    },
+    /// What a backup says of an instance.
+    Import {
+        at: (usize, usize),
+        kind: u8,
+        run: u8,
+        label: bool,
+        healthy: bool,
+        status: u8,
+        /// Under a lease that was given out here, or one of elsewhere.
+        lease: Option<prop::sample::Index>,
     },
     Beat {
         lease: prop::sample::Index,
@@ -85,6 +98,13 @@ pub(in crate::catalog::tests) fn operation() -> impl Strategy<Value = Op> {
                 Op::Register { at, kind, run, label, healthy, expires, uniform }
             }),
         2 => at().prop_map(|at| Op::Reregister { at }),
+        2 => (
+            at(), 0_u8..8, 0_u8..3, any::<bool>(), prop::bool::weighted(0.7), 0_u8..3,
+            prop::option::of(lease()),
+        )
+            .prop_map(|(at, kind, run, label, healthy, status, lease)| {
+                Op::Import { at, kind, run, label, healthy, status, lease }
+            }),
         6 => lease().prop_map(|lease| Op::Beat { lease }),
         5 => prop_oneof![
             0_u64..3_000, 0_u64..30_000, 0_u64..100_000, 590_000_u64..610_000, Just(86_400_000)
@@ -126,6 +146,50 @@ pub(super) fn registration_of(kind: u8, run: u8, label: bool) -> Registration {
     match run {
         0 => registered,
         _ => of_run(&format!("run-{run}"), registered),
+    }
+}
+
+/// An instance as a backup may have it: by its health and what it says about itself, with a reason that goes with them.
+pub(super) fn piece_of(
+    endpoint: Endpoint,
+    registration: Registration,
+    healthy: bool,
+    declared: Option<Arc<Declared>>,
+    lease: Lease,
+) -> InstancePiece {
+    let unwell = declared
+        .as_ref()
+        .is_some_and(|declared| declared.status == DeclaredStatus::Unhealthy);
+    let reason = match (registration.liveness.kind(), healthy && !unwell) {
+        (_, false) if unwell => Reason::Declared,
+        (LivenessKind::Beat, true) => Reason::Beat,
+        (LivenessKind::Probe, true) => Reason::ProbePassed,
+        (LivenessKind::Session | LivenessKind::Static, true) => Reason::Registered,
+        (LivenessKind::Beat | LivenessKind::Session, false) => Reason::Silent,
+        (LivenessKind::Probe, false) => Reason::ProbeFailed,
+        (LivenessKind::Static, false) => Reason::Operator,
+    };
+    let health = if healthy && !unwell {
+        Health::Healthy
+    } else {
+        Health::Unhealthy
+    };
+    let state = State {
+        health,
+        // None of these is taken over.
+        marks: Marks::SUSPECT.and(Marks::FLAPPING).and(Marks::REPORTED),
+        reason,
+        revision: Revision(1_000_000),
+        since: Wall(5),
+        share: Share::EARLY,
+        begun: Begun::at(Wall(7), Wall(5)),
+    };
+    InstancePiece {
+        endpoint,
+        lease,
+        registration,
+        declared,
+        state,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::model::{Existence, Mono, Reason};
 impl Machine {
     pub(super) fn chaos(&mut self) {
         let some = self.rng.random_range(0..self.clients.len());
-        match self.rng.random_range(0..16) {
+        match self.rng.random_range(0..17) {
             0 | 1 => self.clients[some].up = false,
             2..=4 => self.start(some),
             5 | 6 => self.burst(),
@@ -40,6 +40,7 @@ impl Machine {
             }
             13 => self.operate(some),
             14 => self.operate_ahead(some),
+            15 => self.force_guard(some),
             _ => self.turn_expiry(),
         }
     }
@@ -153,9 +154,6 @@ impl Machine {
 
     fn operate(&mut self, number: usize) {
         if self.rng.random_bool(0.5) {
-            if self.rng.random_bool(0.3) {
-                return self.force_guard(number);
-            }
             let held = !self.world.catalog.end_guard(None, self.world.now).is_empty();
             assert_eq!(held, self.oracle.everywhere || !self.oracle.holding.is_empty());
             if held {
