@@ -1,6 +1,6 @@
 //! Backups: everything that a registry knows as JSON lines, and back. `registry/BACKUP.md` describes the format.
 //!
-//! - [`entry`]: what a line means in the domain. - [`write`]: pieces of a catalog to lines. - [`check`]: the lines of a whole
+//! - [`entry`]: what a line means in the domain. - [`mod@write`]: pieces of a catalog to lines. - [`check`]: the lines of a whole
 //!   backup, in order, complete and unharmed. - `export`, `import`: the two requests.
 //!
 //! The command line reads and writes the same lines by the same code.
