@@ -14,9 +14,9 @@
 //!
 //! - [`queue`]: it gets its revision and is encoded ([`codec`]) where the writer finds it.
 //! - [`writer`]: the one thread that writes to the [`store`], which is on a [`disk`].
-//! - [`checkpoint`]: the whole state now and then; [`retention`]: how long history is kept.
+//! - [`checkpoint`]: the whole state now and then; `retention`: how long history is kept.
 //! - [`recovery`]: all of it read back at the next start; [`history`]: read back while it runs, for [`super::History`] by `past`.
-//! - [`meta`]: what the journal knows about itself; [`state`]: how it is, for people; [`lock`]: one process for each folder.
+//! - [`meta`]: what the journal knows about itself; [`state`]: how it is, for people; `lock`: one process for each folder.
 
 pub mod checkpoint;
 pub mod codec;
