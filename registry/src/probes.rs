@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use beatrix_engine::Registry;
+use beatrix_engine::journal::StorageState;
 
 /// The two paths.
 pub(crate) fn router(registry: Registry) -> Router {
@@ -27,7 +28,7 @@ async fn readyz(State(registry): State<Registry>) -> (StatusCode, String) {
     if registry.is_stopping() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping".into());
     }
-    let trouble = registry.storage().and_then(|storage| storage.trouble());
+    let trouble = registry.storage().and_then(StorageState::trouble);
     let storage = trouble.map_or_else(String::new, |trouble| {
         let seconds = registry.wall().0.saturating_sub(trouble.since.0) / 1_000;
         format!(

@@ -1,6 +1,7 @@
 //! The durable journal.
 
 use beatrix_engine::Registry;
+use beatrix_engine::journal::StorageState;
 
 use super::page::Page;
 
@@ -9,7 +10,7 @@ pub(super) fn write(page: &mut Page, registry: &Registry) {
     let kind = if storage.is_some() { "embedded" } else { "memory" };
     page.family("beatrix_storage_info", "gauge", "Where changes are kept, by kind");
     page.sample("beatrix_storage_info", &format!("kind=\"{kind}\""), 1);
-    let Some(figures) = storage.map(|storage| storage.figures()) else {
+    let Some(figures) = storage.map(StorageState::figures) else {
         return;
     };
     let trouble = figures.trouble.as_ref();

@@ -12,7 +12,7 @@ use beatrix_tests::nacos;
 use beatrix_tests::native::{beating, instance_path, standing};
 use beatrix_tests::process::Signal;
 use beatrix_tests::registry::{Registry, Settings};
-use beatrix_wire::{Problem, RegisterRequest};
+use beatrix_wire::{Instance, Problem, RegisterRequest};
 use serde_json::Value;
 
 /// A registry whose journal is there.
@@ -159,7 +159,7 @@ async fn a_full_disk_refuses_durable_writes_serves_the_rest_and_recovers_by_itse
     let registry = settings.start_serving().await?;
     let native = registry.native();
     let view = native.view("heavy").await?.context("it is there")?;
-    let found: Vec<String> = view.instances.iter().map(|it| it.authority()).collect();
+    let found: Vec<String> = view.instances.iter().map(Instance::authority).collect();
     kept.sort();
     let mut sorted = found.clone();
     sorted.sort();

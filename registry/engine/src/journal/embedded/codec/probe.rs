@@ -36,7 +36,7 @@ pub fn probe(from: &mut Reader<'_>) -> Result<Probe, DecodeError> {
 
 fn put_spec(out: &mut Vec<u8>, spec: &ProbeSpec) {
     put_option(out, spec.port(), |out, port| {
-        out.extend_from_slice(&port.to_le_bytes())
+        out.extend_from_slice(&port.to_le_bytes());
     });
     for time in [spec.interval(), spec.timeout()] {
         // A time is an hour at most.
