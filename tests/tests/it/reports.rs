@@ -1,6 +1,6 @@
 //! Item 8, end to end: what consumers say about an instance that they cannot reach.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -10,7 +10,8 @@ use beatrix_tests::native::{beating, instance_path};
 use beatrix_tests::registry::Registry;
 use beatrix_tests::sse::Event;
 use beatrix_wire::{
-    Explanation, FailureReport, Health, Instance, RegisterRequest, ReportRequest, ReportResponse,
+    Explanation, FailureReport, Health, Instance, LookExplained, RegisterRequest, ReportRequest,
+    ReportResponse,
 };
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -20,15 +21,15 @@ const SERVICE: &str = "orders";
 const A_PUSH: Duration = Duration::from_secs(2);
 
 /// A process on a machine of its own, as far as its address goes.
-async fn report(registry: &Registry, host: u8, port: u16) -> anyhow::Result<()> {
+async fn report(registry: &Registry, host: u8, about: SocketAddr) -> anyhow::Result<()> {
     let body = ReportRequest {
         consumer: format!("checkout-{host}"),
         reports: vec![FailureReport {
             namespace: "public".into(),
             group: "DEFAULT_GROUP".into(),
             service: SERVICE.into(),
-            address: "127.0.0.1".into(),
-            port,
+            address: about.ip().to_string(),
+            port: about.port(),
             failures: 2,
             window_ms: 500,
             last_error: "connect: refused".into(),
@@ -66,16 +67,17 @@ async fn three_consumers_that_cannot_reach_an_instance_mark_it_and_the_registry_
     let registry = Registry::start().await?;
     let native = registry.native();
     let server = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let (at, port) = (server.local_addr()?.to_string(), server.local_addr()?.port());
+    let about = server.local_addr()?;
+    let at = about.to_string();
     native.register(SERVICE, &at, &patient()).await?;
     let mut stream = native.watch(&[SERVICE], None).await?;
     stream.find("a snapshot", SOON, Event::snapshot).await?;
     drop(server);
 
-    report(&registry, 2, port).await?;
-    report(&registry, 3, port).await?;
+    report(&registry, 2, about).await?;
+    report(&registry, 3, about).await?;
     assert!(!shown(&registry).await?.reported, "two are not enough");
-    report(&registry, 4, port).await?;
+    report(&registry, 4, about).await?;
     let said = Instant::now();
     let told = stream
         .find("it is marked", A_PUSH, |event| {
@@ -92,19 +94,14 @@ async fn three_consumers_that_cannot_reach_an_instance_mark_it_and_the_registry_
         "{instance:?}"
     );
 
-    let explained = eventually("the registry has looked", SOON, async || {
-        let explained = explain(&registry, &at).await.ok()?;
-        explained.reports.as_ref()?.looked.as_ref()?;
-        Some(explained)
-    })
-    .await;
+    let looked = looked(&registry, &at).await;
+    assert!(!looked.good && looked.text.contains("refused"), "{looked:?}");
+    let explained = explain(&registry, &at).await?;
     assert!(explained.marks.contains(&"reported".to_owned()), "{explained:?}");
     let reports = explained.reports.context("it is reported")?;
     assert_eq!((reports.consumers, reports.counted, reports.needed), (3, 3, 3));
     assert_eq!(reports.failures, 6);
     assert_eq!(reports.last_errors, ["connect: refused"]);
-    let looked = reports.looked.context("it was looked at")?;
-    assert!(!looked.good && looked.text.contains("refused"), "{looked:?}");
     let metrics = native.metrics().await?;
     assert_eq!(
         (metrics["beatrix_reports_instances"], metrics["beatrix_reports"]),
@@ -114,7 +111,7 @@ async fn three_consumers_that_cannot_reach_an_instance_mark_it_and_the_registry_
     assert_eq!((status.instances, status.reports, status.forgotten), (1, 3, 0));
 
     // It comes back, and says so.
-    let _server = TcpListener::bind(("127.0.0.1", port)).await?;
+    let _server = TcpListener::bind(about).await?;
     native.register(SERVICE, &at, &patient()).await?;
     stream
         .find("the mark is gone", A_PUSH, |event| {
@@ -126,18 +123,41 @@ async fn three_consumers_that_cannot_reach_an_instance_mark_it_and_the_registry_
     Ok(())
 }
 
+/// The registry's look at an instance, once it has looked.
+async fn looked(registry: &Registry, at: &str) -> LookExplained {
+    eventually("the registry has looked", SOON, async || {
+        explain(registry, at).await.ok()?.reports?.looked
+    })
+    .await
+}
+
+/// Whoever registers an instance and reports it could have the registry dial what it likes.
+#[tokio::test]
+async fn rule_12_the_look_dials_no_address_that_no_service_has() -> anyhow::Result<()> {
+    let registry = Registry::start().await?;
+    let about = SocketAddr::from(([169, 254, 169, 254], 80));
+    let at = about.to_string();
+    registry.native().register(SERVICE, &at, &patient()).await?;
+    for host in 2..=4 {
+        report(&registry, host, about).await?;
+    }
+    let looked = looked(&registry, &at).await;
+    assert!(!looked.good && looked.text.contains("not dialled"), "{looked:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn one_consumer_alone_marks_nothing_however_often_it_reports() -> anyhow::Result<()> {
     let registry = Registry::start().await?;
-    let port = {
+    let about = {
         let nobody = TcpListener::bind(("127.0.0.1", 0)).await?;
-        nobody.local_addr()?.port()
+        nobody.local_addr()?
     };
-    let at = format!("127.0.0.1:{port}");
+    let at = about.to_string();
     registry.native().register(SERVICE, &at, &patient()).await?;
     let before = registry.revision().await?;
     for _ in 0..5 {
-        report(&registry, 2, port).await?;
+        report(&registry, 2, about).await?;
     }
     // What it said is known, and is not enough.
     let reports = explain(&registry, &at).await?.reports.context("it is reported")?;

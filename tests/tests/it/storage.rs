@@ -2,6 +2,7 @@
 //! can go on does.
 
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -9,11 +10,14 @@ use beatrix_tests::eventually::{SOON, eventually};
 use beatrix_tests::http1::{self, Request, Response};
 use beatrix_tests::mount::Small;
 use beatrix_tests::nacos;
-use beatrix_tests::native::{beating, instance_path, standing};
+use beatrix_tests::native::{Native, beating, instance_path, standing};
 use beatrix_tests::process::Signal;
 use beatrix_tests::registry::{Registry, Settings};
 use beatrix_wire::{Instance, Problem, RegisterRequest};
 use serde_json::Value;
+
+/// How many places of a journal are damaged, one at a time.
+const FLIPS: usize = 40;
 
 /// A registry whose journal is there.
 fn on(data: &Path) -> Settings {
@@ -248,6 +252,58 @@ async fn a_damaged_journal_is_refused_by_its_name_and_not_touched() -> anyhow::R
     );
     assert!(told.contains("beatrix import"), "it says what to do: {told}");
     assert!(std::fs::read(&path)? == damaged, "it was changed");
+    Ok(())
+}
+
+/// One byte is found, or was of no use to anybody: never is anything left out, or turned into something else, in silence.
+#[tokio::test]
+async fn a_flipped_byte_anywhere_in_the_journal_is_refused_or_changes_nothing() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut registry = on(folder.path()).start().await?;
+    for number in 1..=60 {
+        let answer = put(&registry, &format!("10.0.0.{number}:80"), &heavy()).await?;
+        ensure!(answer.status() < 300, "{}", answer.text());
+    }
+    let view = registry.native().view("heavy").await?.context("it is there")?;
+    registry.signal(Signal::Term)?;
+    assert!(registry.process.end(SOON).await.success());
+    let whole = std::fs::read(folder.path().join("journal.redb"))?;
+    // Where something is written.
+    let used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
+    let (mut refused, mut unharmed) = (0, 0);
+    for turn in 0..FLIPS {
+        let mut flipped = whole.clone();
+        flipped[used[used.len() * turn / FLIPS]] ^= 0x10;
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("journal.redb"), flipped)?;
+        let (mut process, _folder) = on(folder.path()).spawn()?;
+        let listens = process
+            .line("it listens or refuses", SOON, |line| {
+                let said: Value = serde_json::from_str(&line.text).ok()?;
+                match said["message"].as_str()? {
+                    "listening" => Some(said["http_addr"].as_str()?.parse::<SocketAddr>().ok()),
+                    "stopped" => Some(None),
+                    _ => None,
+                }
+            })
+            .await;
+        let output = process.output();
+        ensure!(!output.contains("panicked"), "turn {turn}: {output}");
+        let Some(addr) = listens else {
+            ensure!(!process.end(SOON).await.success(), "turn {turn}: {output}");
+            ensure!(output.contains("journal.redb"), "turn {turn}: {output}");
+            refused += 1;
+            continue;
+        };
+        let found = Native::new(addr).view("heavy").await?;
+        let found = found.with_context(|| format!("turn {turn}: the service is gone"))?;
+        ensure!(found.instances == view.instances, "turn {turn}: {found:?}");
+        unharmed += 1;
+    }
+    ensure!(
+        refused > FLIPS / 2,
+        "{refused} were refused, {unharmed} were harmless"
+    );
     Ok(())
 }
 
