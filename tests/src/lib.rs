@@ -11,6 +11,7 @@
 //! - [`sse`]: a raw Server-Sent Events reader that notes when each event arrived.
 //! - [`udp`]: a subscriber over UDP, as the older Nacos clients are.
 //! - [`cut`]: a network of its own behind a link that the test can cut.
+//! - [`mount`]: a small file system that the test can fill.
 //! - [`probed`]: servers of other projects, and one of ours, for probes to ask.
 //! - [`recorder`]: a relay in front of the registry that notes when each beat passed.
 //! - [`eventually`]: waiting for a condition with a deadline.
@@ -21,6 +22,7 @@
 pub mod cut;
 pub mod eventually;
 pub mod http1;
+pub mod mount;
 pub mod nacos;
 pub mod native;
 pub mod probed;

@@ -7,7 +7,6 @@
 //! - [`journal`]: the seam behind which commits become durable, and where revisions come from.
 //! - [`probing`]: who is asked how it is, since it does not say so itself.
 //! - [`hub`]: who wants to know, and what they have been told.
-//! - [`recheck`]: who looks at an instance that consumers cannot reach.
 //! - [`clock`] and [`random`]: time and randomness, which come in from outside.
 //!
 //! This crate knows no protocol.
@@ -16,10 +15,10 @@ pub mod clock;
 pub mod config;
 pub mod hub;
 pub mod journal;
+mod looks;
 mod pace;
 pub mod probing;
 pub mod random;
-pub mod recheck;
 pub mod registry;
 
 pub use config::{EngineConfig, ReportPace};

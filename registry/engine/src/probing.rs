@@ -130,13 +130,20 @@ impl Driver {
     }
 }
 
-/// Makes one probe. It ends in any case, also if who asks does not, or panics: its place in the schedule would be lost.
+/// Makes one probe of the schedule.
 async fn ask(probing: Arc<dyn Probing>, task: ProbeTask) -> ProbeDone {
-    let ProbeTask {
-        ticket,
-        endpoint,
-        spec,
-    } = task;
+    ProbeDone {
+        ticket: task.ticket,
+        result: Some(asked(probing, task.endpoint, task.spec).await),
+    }
+}
+
+/// Makes one probe. It ends in any case, also if who asks does not, or panics: its place in the schedule would be lost.
+pub(crate) async fn asked(
+    probing: Arc<dyn Probing>,
+    endpoint: Endpoint,
+    spec: Arc<ProbeSpec>,
+) -> ProbeResult {
     let limit = spec.timeout() + GRACE;
     let asked = std::panic::catch_unwind(AssertUnwindSafe(|| probing.probe(endpoint, spec)));
     let asking = async move {
@@ -146,10 +153,7 @@ async fn ask(probing: Arc<dyn Probing>, task: ProbeTask) -> ProbeDone {
         }
     };
     let result = tokio::time::timeout(limit, asking).await.ok().flatten();
-    ProbeDone {
-        ticket,
-        result: Some(result.unwrap_or_else(given_up)),
-    }
+    result.unwrap_or_else(given_up)
 }
 
 fn given_up() -> ProbeResult {

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::instance::Instance;
 use crate::probe::ProbeStatus;
+use crate::report::ReportStatus;
+use crate::storage::StorageStatus;
 
 /// A page of membership changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,6 +230,15 @@ pub struct RegistryStatus {
     /// How many instances are called flapping.
     #[serde(default)]
     pub flapping: u64,
+    /// Of how many instances from before a restart nothing was heard yet.
+    #[serde(default)]
+    pub unconfirmed: u64,
+    /// What consumers say about instances that they cannot reach.
+    #[serde(default)]
+    pub reports: ReportStatus,
+    /// Where what happens is kept; absent where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<StorageStatus>,
     /// The mass-expiry guard.
     pub guard: GuardStatus,
     /// Probes of instances.

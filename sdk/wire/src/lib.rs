@@ -12,6 +12,7 @@
 //! - [`history`]: membership changes and registry status.
 //! - [`probe`]: what is asked of an instance that does not beat, and what came of it.
 //! - [`report`]: what consumers say about instances that they cannot reach.
+//! - [`storage`]: where the registry keeps what happens.
 //! - [`explain`]: why an instance is as it is.
 //! - [`backup`]: the lines of a backup.
 //! - [`problem`]: errors as RFC 9457 describes them.
@@ -25,6 +26,7 @@ pub mod probe;
 pub mod problem;
 pub mod report;
 pub mod service;
+pub mod storage;
 pub mod watch;
 
 pub use backup::{
@@ -50,8 +52,9 @@ pub use probe::{
     AskedProbe, Hidden, ProbeOrdered, ProbeQuestion, ProbeReport, ProbeResult, ProbeStatus, ProbeTls,
 };
 pub use problem::Problem;
-pub use report::{FailureReport, ReportRequest, ReportResponse};
+pub use report::{FailureReport, ReportRequest, ReportResponse, ReportStatus};
 pub use service::{
     Curve, Removal, ServiceDelta, ServiceList, ServicePatch, ServiceSummary, ServiceView, SlowStart,
 };
+pub use storage::{StorageStatus, StorageTrouble};
 pub use watch::{Ack, DELTA, HELLO, Hello, PING, SNAPSHOT};

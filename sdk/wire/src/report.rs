@@ -51,6 +51,20 @@ pub struct ReportResponse {
     pub unknown: Vec<u64>,
 }
 
+/// What all consumers say, as far as it is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReportStatus {
+    /// Of how many instances reports are kept.
+    pub instances: u64,
+    /// How many reporters are kept, each once for each instance.
+    pub reports: u64,
+    /// How many consumers the registry keeps the pace of, or about.
+    pub paces: u64,
+    /// How many reports were forgotten before their time, for want of room, since this process started.
+    pub forgotten: u64,
+}
+
 fn public() -> String {
     "public".into()
 }

@@ -1,12 +1,12 @@
 //! One kept connection.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::body::{Framing, Piece};
 use super::{Head, Request};
@@ -71,6 +71,14 @@ pub fn stays_here(ip: IpAddr) -> bool {
     ip.is_loopback() || benchmarks
 }
 
+fn must_stay_here(addr: SocketAddr) -> io::Result<()> {
+    if stays_here(addr.ip()) {
+        return Ok(());
+    }
+    let message = format!("{addr} is not an address of this machine, and no other is ever a target");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+}
+
 impl Connection {
     /// Connects.
     ///
@@ -78,11 +86,23 @@ impl Connection {
     ///
     /// When the address is not one of this machine by the rule of [`stays_here`], or when nobody listens there.
     pub async fn open(addr: SocketAddr) -> io::Result<Self> {
-        if !stays_here(addr.ip()) {
-            let message = format!("{addr} is not an address of this machine, and no other is ever a target");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
-        let stream = TcpStream::connect(addr).await?;
+        must_stay_here(addr)?;
+        Self::over(TcpStream::connect(addr).await?)
+    }
+
+    /// Connects from an address of this machine, so as to be somebody else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::open`], or when the address cannot be taken.
+    pub async fn open_from(source: Ipv4Addr, addr: SocketAddr) -> io::Result<Self> {
+        must_stay_here(addr)?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((source, 0)))?;
+        Self::over(socket.connect(addr).await?)
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Self> {
         // Small requests go out at once, as every HTTP client has it.
         stream.set_nodelay(true)?;
         Ok(Self {

@@ -12,6 +12,7 @@ use crate::guards::{self, guard_event};
 use crate::limits::{self, EVENTS_LIMIT_MAX};
 use crate::probes;
 use crate::problem::Result;
+use crate::{reports, storage};
 
 /// What changed, when, why and who did it: the newest from memory, what is older from the journal's history as far as
 /// that is kept.
@@ -138,7 +139,8 @@ pub(crate) fn event(change: &Change) -> wire::MembershipEvent {
     }
 }
 
-/// The registry as a whole: its state, its size, its limits with their use, the mass-expiry guard.
+/// The registry as a whole: its state, its size, its storage, its limits with their use, the mass-expiry
+/// guard.
 #[utoipa::path(
     get, path = "/api/v1/status", tag = "history", operation_id = "status",
     responses((status = 200, body = wire::RegistryStatus))
@@ -160,6 +162,9 @@ pub(crate) async fn status(State(registry): State<Registry>) -> axum::Json<wire:
         stalled_ms: u64::try_from(status.stalled.as_millis()).unwrap_or(u64::MAX),
         stalls: guards::stalls(&status),
         flapping: status.flapping as u64,
+        unconfirmed: status.unconfirmed,
+        reports: reports::status(&status),
+        storage: storage::status(&registry),
         guard: guards::status(config, &status),
         probes: probes::status(&registry),
         limits: limits::in_use(config, &status),

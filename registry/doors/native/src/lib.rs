@@ -3,7 +3,7 @@
 //! An adapter: it parses into the domain's types, calls the [`Registry`], and renders what comes back. In the order
 //! in which a request meets them: [`limits`] and `extract` (bodies, parameters, paths), a file for each resource
 //! (`instances`, `probes`, `drains`, `operator`, `beats`, `services`, `declaration`, `watch`, `reports`, `explain`, `history`,
-//! `past`, `backup`, `guards`), `render` (JSON of views and events), `problem` (errors).
+//! `storage`, `past`, `backup`, `guards`), `render` (JSON of views and events), `problem` (errors).
 //!
 //! The wire types are those of `beatrix-wire`; what is rendered by hand is tested to read back as them.
 
@@ -25,6 +25,7 @@ mod problem;
 mod render;
 mod reports;
 mod services;
+mod storage;
 mod watch;
 
 /// What `beatrix-benches` measures of this door; nobody else may use it.

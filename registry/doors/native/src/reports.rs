@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use beatrix_core::model::{Endpoint, Invalid, ServiceRef};
-use beatrix_engine::registry::{ConsumerReport, ReportError};
+use beatrix_engine::registry::{ConsumerReport, ReportError, Status};
 use beatrix_wire as wire;
 use beatrix_wire::problem::kind;
 
@@ -123,4 +123,15 @@ pub(crate) async fn end(
 ) -> Result<axum::Json<wire::WriteResponse>> {
     let written = registry.end_reports(service, endpoint).await?;
     Ok(written_json(&registry, written))
+}
+
+/// What all consumers say, for the status of the registry.
+pub(crate) fn status(status: &Status) -> wire::ReportStatus {
+    let kept = &status.reports;
+    wire::ReportStatus {
+        instances: kept.instances as u64,
+        reports: kept.reports as u64,
+        paces: kept.paced,
+        forgotten: kept.forgotten,
+    }
 }

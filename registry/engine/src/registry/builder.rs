@@ -1,6 +1,6 @@
 //! Putting a registry together from what comes in from outside.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use beatrix_core::catalog::Catalog;
@@ -20,6 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::EngineConfig;
 use crate::hub::Hub;
 use crate::journal::{Journal, JournalError, Known, Restored};
+use crate::looks::{self, Looks};
 use crate::probing::{Driver, OwnerBell, Probing};
 use crate::random::Random;
 
@@ -46,7 +47,8 @@ impl RegistryBuilder {
         }
     }
 
-    /// Has instances probed that ask for it. Without this nobody is, whatever the configuration says.
+    /// Has instances probed that ask for it, and those looked at that consumers cannot reach. Without this nobody is,
+    /// whatever the configuration says.
     #[must_use]
     pub fn with_probing(mut self, probing: Arc<dyn Probing>) -> Self {
         self.probing = Some(probing);
@@ -106,7 +108,18 @@ impl RegistryBuilder {
         let tasks = TaskTracker::new();
         let noticed = Arc::default();
         let (sooner, bell) = (Arc::new(Notify::new()), OwnerBell::default());
-        if let Some(probing) = probing.filter(|_| config.catalog.probes.enabled) {
+        let looks = probing.filter(|_| config.catalog.probes.enabled).map(|probing| {
+            let (looks, orders) = mpsc::channel(looks::ORDERS_MAX);
+            let looking = Looks {
+                catalog: Arc::clone(&catalog),
+                clock: Arc::clone(&clock),
+                liveness: Arc::clone(&liveness),
+                probing: Arc::clone(&probing),
+                sooner: Arc::clone(&sooner),
+                orders,
+                stop: stop.clone(),
+            };
+            tasks.spawn(looking.run());
             let driver = Driver {
                 catalog: Arc::clone(&catalog),
                 clock: Arc::clone(&clock),
@@ -117,8 +130,8 @@ impl RegistryBuilder {
                 stop: stop.clone(),
             };
             tasks.spawn(driver.run());
-        }
-        let recheck = Arc::new(OnceLock::new());
+            looks
+        });
         let paces = Paces::new(&config.report_pace);
         let owner = Owner {
             catalog: Arc::clone(&catalog),
@@ -134,7 +147,7 @@ impl RegistryBuilder {
             stop: stop.clone(),
             stalled: Duration::ZERO,
             noticed: Arc::clone(&noticed),
-            recheck: Arc::clone(&recheck),
+            looks,
             unscheduled: Vec::new(),
             unscheduled_since: None,
             merge_max: config.push_merge_max,
@@ -190,7 +203,6 @@ impl RegistryBuilder {
             owner: sender,
             drains,
             paces,
-            recheck,
             stop,
             stopped,
             tasks,

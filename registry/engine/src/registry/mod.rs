@@ -19,7 +19,7 @@ mod read;
 mod reports;
 mod write;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use beatrix_core::catalog::{Catalog, Published, Settings};
 use beatrix_core::liveness::{Beats, LivenessClock};
@@ -34,7 +34,6 @@ use crate::config::EngineConfig;
 use crate::hub::Hub;
 use crate::journal::StorageState;
 use crate::random::Random;
-use crate::recheck::Recheck;
 
 pub use backup::{EXPORTS_MAX, Export, IMPORTS_MAX, ImportPlace};
 pub use beat::BeatReport;
@@ -85,8 +84,6 @@ struct Inner {
     owner: mpsc::Sender<Request>,
     drains: Arc<Drains>,
     paces: Paces,
-    /// Who looks at instances that consumers cannot reach; shared with the owner.
-    recheck: Arc<OnceLock<Arc<dyn Recheck>>>,
     stop: CancellationToken,
     stopped: CancellationToken,
     tasks: TaskTracker,

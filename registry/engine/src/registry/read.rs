@@ -41,6 +41,8 @@ pub struct Status {
     pub flaps_tracked: usize,
     /// What consumers say about instances that they cannot reach.
     pub reports: ReportUse,
+    /// Of how many instances from before a restart nothing was heard yet.
+    pub unconfirmed: u64,
     /// How many changes are held.
     pub changes_held: usize,
     /// How many probes are in flight.
@@ -178,6 +180,7 @@ impl Registry {
             flapping: catalog.flapping(),
             flaps_tracked: catalog.flaps_tracked(),
             reports: self.report_use(catalog.reports()),
+            unconfirmed: self.inner.beats.unconfirmed(),
             changes_held: catalog.log().len(),
             probes_in_flight: catalog.probes_in_flight(),
             guard: GuardState {

@@ -16,7 +16,6 @@ use super::owner::Request;
 use super::write::{WriteError, Written};
 use crate::config::ReportPace;
 use crate::pace::Pace;
-use crate::recheck::Recheck;
 
 /// How many consumers, and how many addresses, the pace is kept of.
 pub const PACED_MAX: u64 = 100_000;
@@ -142,7 +141,7 @@ impl Registry {
         self.write(Command::EndReports { service, endpoint }).await
     }
 
-    /// Tells what came of a look at an instance that consumers cannot reach.
+    /// Tells what came of a look at an instance that consumers cannot reach, for who looks beside the registry itself.
     pub fn rechecked(&self, service: ServiceRef<'_>, endpoint: &Endpoint, good: bool, text: &str) {
         let found = RecheckReading {
             at: self.live_now(),
@@ -150,11 +149,6 @@ impl Registry {
             text: text.into(),
         };
         self.inner.catalog.lock().rechecked(service, endpoint, found);
-    }
-
-    /// Who looks at instances that consumers cannot reach. Once; who comes later is not heard.
-    pub fn set_recheck(&self, recheck: Arc<dyn Recheck>) {
-        let _the_first_stays = self.inner.recheck.set(recheck);
     }
 
     /// Why an instance is as it is, or was. `None` of one of whom nothing is known.

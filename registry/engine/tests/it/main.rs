@@ -12,6 +12,7 @@ mod guard;
 mod journal;
 mod lifetimes;
 mod limits;
+mod looks;
 mod merging;
 mod past;
 mod probes;

@@ -23,7 +23,7 @@ const A: &str = "10.0.0.1:80";
 
 /// What an endpoint does when it is asked.
 #[derive(Debug, Clone, Copy)]
-enum Does {
+pub(crate) enum Does {
     Answer(Finding),
     /// Answers so after this time.
     Slowly(Finding, Duration),
@@ -32,7 +32,7 @@ enum Does {
 }
 
 #[derive(Debug)]
-struct Double {
+pub(crate) struct Double {
     does: Mutex<BTreeMap<Endpoint, Does>>,
     others: Does,
     asked: Mutex<Vec<(Instant, Endpoint)>>,
@@ -41,7 +41,7 @@ struct Double {
 }
 
 impl Double {
-    fn new(others: Does) -> Arc<Self> {
+    pub(crate) fn new(others: Does) -> Arc<Self> {
         Arc::new(Self {
             does: Mutex::default(),
             others,
@@ -51,11 +51,15 @@ impl Double {
         })
     }
 
-    fn set(&self, address: &str, does: Does) {
+    pub(crate) fn set(&self, address: &str, does: Does) {
         self.does.lock().insert(endpoint(address), does);
     }
 
-    fn asked(&self, address: &str) -> usize {
+    pub(crate) fn at_once_max(&self) -> usize {
+        self.at_once_max.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn asked(&self, address: &str) -> usize {
         let address = endpoint(address);
         self.asked.lock().iter().filter(|(_, at)| *at == address).count()
     }
@@ -106,7 +110,7 @@ impl Probing for Doubled {
     }
 }
 
-async fn start(config: EngineConfig, double: &Arc<Double>) -> Registry {
+pub(crate) async fn start(config: EngineConfig, double: &Arc<Double>) -> Registry {
     RegistryBuilder::new(config, Random::from_seed(1))
         .with_probing(Arc::new(Doubled(Arc::clone(double))))
         .start(Memory::new(EPOCH))
@@ -114,7 +118,7 @@ async fn start(config: EngineConfig, double: &Arc<Double>) -> Registry {
         .unwrap()
 }
 
-fn probed(interval_ms: u64, rise: u8, fall: u8) -> Registration {
+pub(crate) fn probed(interval_ms: u64, rise: u8, fall: u8) -> Registration {
     let plan = ProbePlan {
         interval: Some(ms(interval_ms)),
         rise: Some(rise),
@@ -177,7 +181,7 @@ async fn no_more_are_asked_at_once_than_configured_also_if_all_hang() {
             .unwrap();
     }
     sleep_ms(60_000).await;
-    assert_eq!(double.at_once_max.load(Ordering::SeqCst), 10);
+    assert_eq!(double.at_once_max(), 10);
     // All had their turn; nobody was asked again before that.
     let asked: Vec<usize> = (0..100)
         .map(|number| double.asked(&nth(number).to_string()))

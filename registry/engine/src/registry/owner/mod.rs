@@ -12,10 +12,12 @@ mod commit;
 mod group;
 mod take;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use beatrix_core::catalog::{Catalog, Command, GuardBy, GuardEvent, GuardTurn, Keep, Proposed, Standing};
+use beatrix_core::catalog::{
+    Catalog, Command, GuardBy, GuardEvent, GuardTurn, Keep, Proposed, RecheckOrder, Standing,
+};
 use beatrix_core::liveness::{GuardReading, LivenessClock};
 use beatrix_core::model::{Mono, Origin, Revision, ServiceKey};
 use parking_lot::Mutex;
@@ -33,7 +35,6 @@ use crate::clock::Clock;
 use crate::hub::{Hub, Topic};
 use crate::journal::Journal;
 use crate::probing::OwnerBell;
-use crate::recheck::Recheck;
 
 /// How many proposals may wait. When it is full, proposers wait.
 pub(super) const QUEUE: usize = 16 * 1024;
@@ -96,7 +97,7 @@ pub(super) struct Owner<J> {
     /// All stalls that were told of.
     pub(super) stalled: Duration,
     /// Who looks at instances that consumers cannot reach.
-    pub(super) recheck: Arc<OnceLock<Arc<dyn Recheck>>>,
+    pub(super) looks: Option<mpsc::Sender<RecheckOrder>>,
     /// Where it leaves what people may want to know.
     pub(super) noticed: Arc<Mutex<Noticed>>,
     /// Topics that changes were noted in and that are not scheduled yet, and since when.
@@ -201,8 +202,11 @@ impl<J: Journal> Owner<J> {
         for turn in turns {
             self.notice(turn, Origin::REGISTRY, revision);
         }
-        if let Some(recheck) = self.recheck.get() {
-            orders.into_iter().for_each(|order| recheck.order(order));
+        if let Some(looks) = &self.looks {
+            for order in orders {
+                // It is no more than a look: who waits already is looked at first.
+                let _dropped_if_full = looks.try_send(order);
+            }
         }
         if !mutations.is_empty() {
             let count = mutations.len();

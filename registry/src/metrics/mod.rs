@@ -1,10 +1,15 @@
 //! `/metrics`, for whoever watches over time: the numbers of the registry in the text format of Prometheus 0.0.4.
 //!
 //! Written by hand: a handful of numbers, read from one status when somebody asks. Nothing is counted for it beside
-//! what the registry counts anyhow, and no label has a value that comes from outside, so a scrape has always the same
-//! number of lines.
+//! what the registry counts anyhow, and no label has a value that comes from outside, so the number of lines is bounded.
+//!
+//! - [`page`]: the text format.
+//! - [`storage`]: the durable journal.
+//! - [`probes`]: who is asked, and what consumers say.
 
-use std::fmt::{Display, Write};
+mod page;
+mod probes;
+mod storage;
 
 use axum::Router;
 use axum::extract::State;
@@ -14,6 +19,8 @@ use axum::routing::get;
 use beatrix_engine::Registry;
 use beatrix_native::limits;
 
+use page::Page;
+
 /// The path.
 pub(crate) fn router(registry: Registry) -> Router {
     Router::new().route("/metrics", get(metrics)).with_state(registry)
@@ -21,11 +28,11 @@ pub(crate) fn router(registry: Registry) -> Router {
 
 async fn metrics(State(registry): State<Registry>) -> impl IntoResponse {
     let content_type = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (content_type, page(&registry))
+    (content_type, whole(&registry))
 }
 
 /// All numbers of one moment.
-fn page(registry: &Registry) -> String {
+fn whole(registry: &Registry) -> String {
     let status = registry.status();
     let mut page = Page::default();
     let (guard, stalls) = (&status.guard, &status.stalls);
@@ -56,6 +63,11 @@ fn page(registry: &Registry) -> String {
         "beatrix_instances_flapping",
         "Instances whose health changes so often that it is damped",
         status.flapping,
+    );
+    page.gauge(
+        "beatrix_instances_unconfirmed",
+        "Instances from before a restart of which nothing was heard yet",
+        status.unconfirmed,
     );
     page.gauge("beatrix_subscribers", "Subscribers", status.subscribers);
 
@@ -116,6 +128,10 @@ fn page(registry: &Registry) -> String {
         stalls.total.as_secs_f64(),
     );
 
+    storage::write(&mut page, registry);
+    probes::write(&mut page, registry);
+    probes::write_reports(&mut page, &status.reports);
+
     let limits = limits::in_use(registry.config(), &status);
     page.family("beatrix_limit", "gauge", "Limits by name");
     for (name, limit) in &limits {
@@ -132,33 +148,4 @@ fn page(registry: &Registry) -> String {
         }
     }
     page.0
-}
-
-/// A page of metrics as it grows.
-#[derive(Default)]
-struct Page(String);
-
-impl Page {
-    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
-        self.family(name, "gauge", help);
-        self.sample(name, "", value);
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
-        self.family(name, "counter", help);
-        self.sample(name, "", value);
-    }
-
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
-        let _ = if labels.is_empty() {
-            writeln!(self.0, "{name} {value}")
-        } else {
-            writeln!(self.0, "{name}{{{labels}}} {value}")
-        };
-    }
 }
