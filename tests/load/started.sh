@@ -49,6 +49,9 @@ await() {
 start_registry() {
   local folder
   folder="$(mktemp -d "$scratch/registry.XXXXXX")"
+  # Or the address of the one before is found in it.
+  rm -f "$scratch/registry.log"
+  : >"$scratch/registry.log"
   (cd "$folder" && exec env -i PATH="$PATH" "$bin/beatrix" --http-addr 127.0.0.1:0 --log-format json "$@") \
     >"$scratch/registry.log" 2>&1 &
   registry_pid=$!
