@@ -101,15 +101,29 @@ pub struct BeatsExplained {
     pub remove_after_ms: u64,
     /// Its last beat, or what stands for one: its registration, or the end of a guard.
     pub last_ms_ago: u64,
-    /// How many beats came since it was registered.
-    pub count: u64,
-    /// The gaps before the last of them, newest first, to 10 ms; the newest eight.
-    pub gaps_ms: Vec<u64>,
-    /// The longest gap of all.
-    pub longest_gap_ms: u64,
+    /// The gap before the last beat; absent before the first one, and of two that came at once. What comes before the
+    /// first is its registration, or the end of a guard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_gap_ms: Option<u64>,
+    /// A gap as long as this, or longer, makes a beat late: one and a half intervals.
+    pub late_from_ms: u64,
+    /// Its late beats that the registry still remembers, newest first, at most eight. Where more than 4,096 instances are
+    /// registered they may be fewer: the newest of all push out the oldest.
+    #[serde(default)]
+    pub late: Vec<LateBeat>,
     /// Who said that its silence has no consequences: `instance`, `service` or `registry`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spared_by: Option<String>,
+}
+
+/// A beat that came late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LateBeat {
+    /// When it came.
+    pub ms_ago: u64,
+    /// How long the silence before it was.
+    pub gap_ms: u64,
 }
 
 /// The probes of an instance.

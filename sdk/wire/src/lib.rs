@@ -36,8 +36,8 @@ pub use backup::{
 };
 pub use beat::{BeatRequest, BeatResponse, DeclaredStatus, StatusReport};
 pub use explain::{
-    BeatsExplained, Coded, Explanation, FlapExplained, GuardExplained, GuardsExplained, LookExplained, Next,
-    ProbesExplained, ReportsExplained,
+    BeatsExplained, Coded, Explanation, FlapExplained, GuardExplained, GuardsExplained, LateBeat,
+    LookExplained, Next, ProbesExplained, ReportsExplained,
 };
 pub use history::{
     ChangeKind, ChangedBy, EventsPage, FieldDifference, GuardChange, GuardEnded, GuardEvent, GuardScope,

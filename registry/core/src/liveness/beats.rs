@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::gaps::Gaps;
+use super::gaps::{BeatReading, LateBeat, LateGaps};
 use super::index::Index;
 use crate::model::{Endpoint, Lease, Mono, ServiceRef};
 
@@ -18,12 +18,19 @@ const BLOCKS_MAX: usize = 16 * 1024;
 /// How many leases are looked up side by side; a processor has about as many reads of memory under way.
 const AHEAD: usize = 32;
 
-/// The instance takes beats.
-const BEATS: u32 = 1;
 /// A beat changes something, most often because the instance was found silent: whoever brings one must tell the owner.
-const SILENT: u32 = 2;
+const SILENT: u32 = 1;
 /// It is known from before a restart, and nothing was heard of it since: its first beat takes this away and tells nobody.
-const UNCONFIRMED: u32 = 4;
+const UNCONFIRMED: u32 = 2;
+/// The interval stands above the flags. A day of milliseconds, the longest there is, fits; 0 is one that takes no beats.
+const INTERVAL_SHIFT: u32 = 2;
+/// Times what the cell's `beating` holds, this is a gap that makes a beat late, in microseconds: one and a half
+/// intervals.
+const LATE: u64 = 1_500 >> INTERVAL_SHIFT;
+
+/// Microseconds in what `before` counts in, as a power of two: it tells gaps of up to 12 days.
+const BEFORE_SHIFT: u32 = 8;
+const BEFORE_MAX: u64 = (u32::MAX as u64) << BEFORE_SHIFT;
 
 /// What a beat did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,18 +57,17 @@ impl Identity {
     }
 }
 
-/// What a beat touches and what it checks. A line of the processor's cache of its own: a beat reads and writes one, where
-/// cells that lie closer mostly lie across two.
+/// What a beat touches and what it checks.
 #[derive(Debug, Default)]
-#[repr(align(64))]
 pub(crate) struct Cell {
     lease: AtomicU64,
     identity: (AtomicU64, AtomicU64),
     /// Liveness time in microseconds.
     last_beat: AtomicU64,
-    interval_ms: AtomicU32,
-    flags: AtomicU32,
-    gaps: Gaps,
+    /// The interval in milliseconds and the flags, in one: a beat in time is found to be one by a test and a compare.
+    beating: AtomicU32,
+    /// The lower bits of the time of the beat before the last.
+    before: AtomicU32,
 }
 
 /// All cells, and the two ways to find one. Readers share it; the catalog's owner alone gives out and takes back.
@@ -73,6 +79,7 @@ pub struct Beats {
     hashers: (RandomState, RandomState),
     /// How many cells are unconfirmed.
     unconfirmed: AtomicU64,
+    late: LateGaps,
 }
 
 impl Default for Beats {
@@ -83,6 +90,7 @@ impl Default for Beats {
             by_identity: Index::new(),
             hashers: (RandomState::new(), RandomState::new()),
             unconfirmed: AtomicU64::new(0),
+            late: LateGaps::default(),
         }
     }
 }
@@ -129,7 +137,7 @@ impl Beats {
         match self.slot_of(self.identity(service, endpoint)) {
             Some(slot) => {
                 let cell = self.cell(slot);
-                let interval = Duration::from_millis(cell.interval_ms.load(Ordering::Relaxed).into());
+                let interval = cell.interval();
                 (self.touch(slot, now), interval)
             }
             None => (Beat::Unknown, Duration::ZERO),
@@ -168,17 +176,33 @@ impl Beats {
     #[inline]
     fn touch(&self, slot: u32, now: Mono) -> Beat {
         let cell = self.cell(slot);
-        match cell.touch(now) {
-            None => Beat::NotBeating,
-            Some(flags) if flags & (SILENT | UNCONFIRMED) == 0 => Beat::Renewed,
-            Some(flags) => self.heard(cell, slot, flags),
+        if cell.touch(now) {
+            Beat::Renewed
+        } else {
+            self.heard(cell, slot, now)
         }
     }
 
-    /// A beat that means more than that the instance goes on.
+    /// A beat that is not like the others: of one that was not expected to beat, or not any more, or not so late.
     #[cold]
-    fn heard(&self, cell: &Cell, slot: u32, flags: u32) -> Beat {
-        // Looked at once more: that the owner is to be told may have been said since.
+    #[inline(never)]
+    fn heard(&self, cell: &Cell, slot: u32, now: Mono) -> Beat {
+        let beating = cell.beating.load(Ordering::Relaxed);
+        if beating >> INTERVAL_SHIFT == 0 {
+            return Beat::NotBeating;
+        }
+        if let Some(gap) = cell.advance(now)
+            && gap >= late_micros(beating >> INTERVAL_SHIFT << INTERVAL_SHIFT)
+        {
+            let late = LateBeat {
+                at: now,
+                gap: Duration::from_micros(gap),
+            };
+            self.late
+                .note(slot, cell.identity.1.load(Ordering::Relaxed), late);
+        }
+        // Looked at only now: that the owner is to be told may have been said since.
+        let flags = cell.beating.load(Ordering::Relaxed);
         let flags = if flags & UNCONFIRMED == 0 {
             flags
         } else {
@@ -191,8 +215,17 @@ impl Beats {
         }
     }
 
+    /// How the instance in this cell beats.
+    pub(crate) fn reading(&self, slot: u32) -> BeatReading {
+        let cell = self.cell(slot);
+        BeatReading {
+            last_gap: cell.last_gap(),
+            late: self.late.read(slot, cell.identity.1.load(Ordering::Acquire)),
+        }
+    }
+
     fn take_unconfirmed(&self, cell: &Cell) -> u32 {
-        let flags = cell.flags.fetch_and(!UNCONFIRMED, Ordering::AcqRel);
+        let flags = cell.beating.fetch_and(!UNCONFIRMED, Ordering::AcqRel);
         if flags & UNCONFIRMED != 0 {
             self.unconfirmed.fetch_sub(1, Ordering::AcqRel);
         }
@@ -201,7 +234,7 @@ impl Beats {
 
     /// Marks the cell: nothing was heard of its instance since the restart. Owner only.
     pub(crate) fn set_unconfirmed(&self, slot: u32) {
-        let before = self.cell(slot).flags.fetch_or(UNCONFIRMED, Ordering::AcqRel);
+        let before = self.cell(slot).beating.fetch_or(UNCONFIRMED, Ordering::AcqRel);
         self.unconfirmed
             .fetch_add(u64::from(before & UNCONFIRMED == 0), Ordering::AcqRel);
     }
@@ -229,13 +262,13 @@ impl Beats {
         self.confirm(slot);
         let cell = self.cell(slot);
         cell.last_beat.store(now.0, Ordering::Relaxed);
+        cell.begin_gaps(now);
         let interval_ms = interval.map_or(0, |interval| {
-            u32::try_from(interval.as_millis()).unwrap_or(u32::MAX)
+            let most = u128::from(u32::MAX >> INTERVAL_SHIFT);
+            interval.as_millis().clamp(1, most) as u32
         });
-        cell.interval_ms.store(interval_ms, Ordering::Relaxed);
-        cell.flags
-            .store(if interval.is_some() { BEATS } else { 0 }, Ordering::Relaxed);
-        cell.gaps.clear();
+        cell.beating
+            .store(interval_ms << INTERVAL_SHIFT, Ordering::Relaxed);
         if !cell.is(identity) {
             cell.identity.0.store(identity.0, Ordering::Relaxed);
             cell.identity.1.store(identity.1, Ordering::Release);
@@ -254,7 +287,7 @@ impl Beats {
     pub(crate) fn vacate(&self, slot: u32) {
         self.confirm(slot);
         let cell = self.cell(slot);
-        cell.flags.store(0, Ordering::Relaxed);
+        cell.beating.store(0, Ordering::Relaxed);
         let lease = cell.lease.swap(0, Ordering::AcqRel);
         let identity = cell.identity.0.swap(0, Ordering::AcqRel);
         cell.identity.1.store(0, Ordering::Release);
@@ -264,36 +297,70 @@ impl Beats {
 }
 
 impl Cell {
-    /// The one thing that a beat does. Returns the flags, or `None` if it takes no beats.
+    /// The one thing that a beat does if it is like most: in time, later than the one before, and nobody waits for it.
+    /// Says so; nothing is done about another.
     ///
     /// The store and the look at the flag are not ordered against the owner, who sets the flag and looks at the
     /// time: both may just miss each other. That would need a fence in every beat; instead the owner looks again one
     /// tick after it found an instance silent.
     #[inline]
-    fn touch(&self, now: Mono) -> Option<u32> {
-        let flags = self.flags.load(Ordering::Relaxed);
-        if flags & BEATS == 0 {
-            return None;
-        }
-        // Never back: beats of one instance may pass each other between reading the clock and arriving here. A look
-        // and a store instead of one `fetch_max`: the cell is in the cache already, and of two beats that race one
-        // is as good as the other.
+    fn touch(&self, now: Mono) -> bool {
+        let beating = self.beating.load(Ordering::Relaxed);
         let last = self.last_beat.load(Ordering::Relaxed);
-        if last < now.0 {
-            self.last_beat.store(now.0, Ordering::Release);
-            self.gaps.push(now.0 - last);
+        // A time before the last becomes a very long gap, and one that takes no beats has none that is short enough.
+        let in_time = now.0.wrapping_sub(last) < late_micros(beating);
+        if beating & (SILENT | UNCONFIRMED) != 0 || !in_time {
+            return false;
         }
-        Some(flags)
+        self.store(last, now);
+        true
+    }
+
+    /// Takes a beat that may be anything. Returns the gap before it in microseconds, or `None` if it came too late to
+    /// count.
+    ///
+    /// Never back: beats of one instance may pass each other between reading the clock and arriving here.
+    fn advance(&self, now: Mono) -> Option<u64> {
+        let last = self.last_beat.load(Ordering::Relaxed);
+        let gap = now.0.checked_sub(last).filter(|gap| *gap > 0)?;
+        // Of a gap that does not fit the longest that does.
+        self.store(last.max(now.0.saturating_sub(BEFORE_MAX)), now);
+        Some(gap)
+    }
+
+    /// Two stores instead of one `fetch_max`: the cell is in the cache already, and of two beats that race one is as good
+    /// as the other. Who reads the newer time finds what belongs to it.
+    #[inline]
+    fn store(&self, before: u64, now: Mono) {
+        self.before
+            .store((before >> BEFORE_SHIFT) as u32, Ordering::Relaxed);
+        self.last_beat.store(now.0, Ordering::Release);
+    }
+
+    /// What comes next is the first gap.
+    fn begin_gaps(&self, now: Mono) {
+        self.before
+            .store((now.0 >> BEFORE_SHIFT) as u32, Ordering::Relaxed);
+    }
+
+    /// The gap before the last beat; `None` if that was the first.
+    fn last_gap(&self) -> Option<Duration> {
+        let last = self.last_beat.load(Ordering::Acquire);
+        let before = self.before.load(Ordering::Relaxed);
+        let units = ((last >> BEFORE_SHIFT) as u32).wrapping_sub(before);
+        let rest = last & ((1 << BEFORE_SHIFT) - 1);
+        (units > 0).then(|| Duration::from_micros((u64::from(units) << BEFORE_SHIFT) + rest))
+    }
+
+    /// How often the instance means to beat; 0 of one that takes no beats.
+    fn interval(&self) -> Duration {
+        let beating = self.beating.load(Ordering::Relaxed);
+        Duration::from_millis((beating >> INTERVAL_SHIFT).into())
     }
 
     pub(crate) fn is(&self, identity: Identity) -> bool {
         self.identity.0.load(Ordering::Acquire) == identity.0
             && self.identity.1.load(Ordering::Acquire) == identity.1
-    }
-
-    /// How it beat so far.
-    pub(crate) fn gaps(&self) -> &Gaps {
-        &self.gaps
     }
 
     pub(crate) fn last_beat(&self) -> Mono {
@@ -302,7 +369,9 @@ impl Cell {
 
     /// Starts its silence anew, without a beat.
     pub(crate) fn restart(&self, now: Mono) {
-        self.last_beat.fetch_max(now.0, Ordering::AcqRel);
+        if self.last_beat.fetch_max(now.0, Ordering::AcqRel) < now.0 {
+            self.begin_gaps(now);
+        }
     }
 
     pub(crate) fn lease(&self) -> Option<Lease> {
@@ -311,22 +380,29 @@ impl Cell {
 
     /// Whether nothing was heard of it since the restart.
     pub(crate) fn is_unconfirmed(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & UNCONFIRMED != 0
+        self.beating.load(Ordering::Acquire) & UNCONFIRMED != 0
     }
 
     /// Whether a beat must tell the owner.
     pub(crate) fn is_silent(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & SILENT != 0
+        self.beating.load(Ordering::Acquire) & SILENT != 0
     }
 
     /// Says whether the next beat must tell the owner.
     pub(crate) fn set_silent(&self, silent: bool) {
         if silent {
-            self.flags.fetch_or(SILENT, Ordering::AcqRel);
+            self.beating.fetch_or(SILENT, Ordering::AcqRel);
         } else {
-            self.flags.fetch_and(!SILENT, Ordering::AcqRel);
+            self.beating.fetch_and(!SILENT, Ordering::AcqRel);
         }
     }
+}
+
+/// A gap that makes a beat late, in microseconds, of a cell whose flags are clear; [`late_from`](super::late_from) in
+/// other words.
+#[inline]
+fn late_micros(beating: u32) -> u64 {
+    u64::from(beating) * LATE
 }
 
 #[cfg(test)]
@@ -338,8 +414,8 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_takes_64_bytes() {
-        assert_eq!(size_of::<Cell>(), 64);
+    fn a_cell_takes_40_bytes() {
+        assert_eq!(size_of::<Cell>(), 40);
     }
 
     #[test]
@@ -377,5 +453,135 @@ mod tests {
         beats.vacate(9);
         assert_eq!(beats.slot_of_lease(lease(7)), None);
         assert_eq!(beats.renew_at(service, &endpoint, Mono(7)).0, Beat::Unknown);
+    }
+
+    /// A table with one instance in cell 9, registered at 1 s, and its lease.
+    fn one(interval: Option<Duration>) -> (Beats, Identity, Lease) {
+        let beats = Beats::default();
+        let identity = Identity(1 << 40, 2 << 40);
+        beats.occupy(9, identity, lease(5), interval, Mono(1_000_000));
+        (beats, identity, lease(5))
+    }
+
+    /// What the beat of the one did.
+    fn beat(beats: &Beats, lease: Lease, micros: u64) -> Beat {
+        let mut outcome = Beat::Renewed;
+        beats.renew(&[lease], Mono(micros), |_, other| outcome = other);
+        outcome
+    }
+
+    fn late(beats: &Beats) -> Vec<(u64, u128)> {
+        let late = beats.reading(9).late;
+        late.iter()
+            .map(|late| (late.at.0, late.gap.as_millis()))
+            .collect()
+    }
+
+    #[test]
+    fn a_beat_is_late_from_one_and_a_half_intervals_on() {
+        for interval_ms in [1, 5_000, 86_400_000] {
+            let interval = Duration::from_millis(interval_ms);
+            let from = super::super::late_from(interval).as_micros() as u64;
+            let (beats, _, lease) = one(Some(interval));
+            assert_eq!(beats.reading(9), BeatReading::default());
+            let in_time = 1_000_000 + from - 1;
+            assert_eq!(beat(&beats, lease, in_time), Beat::Renewed);
+            assert_eq!(beats.cell(9).last_beat(), Mono(in_time));
+            assert_eq!(late(&beats), []);
+            assert_eq!(beat(&beats, lease, in_time + from), Beat::Renewed);
+            assert_eq!(late(&beats), [(in_time + from, u128::from(from / 1_000))]);
+            let last_gap = beats.reading(9).last_gap.unwrap().as_micros() as u64;
+            assert!((from..from + 256).contains(&last_gap), "{last_gap}");
+        }
+    }
+
+    #[test]
+    fn the_last_gap_is_told_of_any_length() {
+        let (beats, _, lease) = one(Some(Duration::from_secs(5)));
+        let mut now = 1_000_000;
+        let day = 86_400_000_000;
+        for gap in [1_000_001, 4_999_999, 77_000_123, day, 12 * day] {
+            now += gap;
+            assert_eq!(beat(&beats, lease, now), Beat::Renewed);
+            let told = beats.reading(9).last_gap.unwrap().as_micros() as u64;
+            assert!((gap..gap + 256).contains(&told), "{told} for {gap}");
+        }
+        // Longer than fits: the longest that does.
+        assert_eq!(beat(&beats, lease, now + 100 * day), Beat::Renewed);
+        assert!(beats.reading(9).last_gap.unwrap() > Duration::from_secs(12 * 86_400));
+    }
+
+    #[test]
+    fn a_beat_from_before_the_last_changes_nothing() {
+        let (beats, _, lease) = one(Some(Duration::from_secs(5)));
+        assert_eq!(beat(&beats, lease, 3_000_000), Beat::Renewed);
+        let before = beats.reading(9);
+        assert_eq!(beat(&beats, lease, 2_000_000), Beat::Renewed);
+        assert_eq!(beats.cell(9).last_beat(), Mono(3_000_000));
+        assert_eq!(beats.reading(9), before);
+        assert_eq!(before.late, []);
+    }
+
+    #[test]
+    fn silence_that_counts_anew_makes_no_gap() {
+        let (beats, _, lease) = one(Some(Duration::from_secs(5)));
+        beat(&beats, lease, 3_000_000);
+        beats.cell(9).restart(Mono(60_000_000));
+        assert_eq!(beats.reading(9), BeatReading::default());
+        beat(&beats, lease, 62_000_000);
+        let gap = beats.reading(9).last_gap.unwrap();
+        assert_eq!((gap.as_secs(), late(&beats)), (2, vec![]));
+    }
+
+    #[test]
+    fn a_late_beat_of_a_silent_or_unconfirmed_instance_is_noted_and_told() {
+        let (beats, _, lease) = one(Some(Duration::from_secs(5)));
+        beats.cell(9).set_silent(true);
+        beats.set_unconfirmed(9);
+        assert_eq!(beat(&beats, lease, 21_000_000), Beat::Returned(9));
+        assert_eq!(beats.unconfirmed(), 0);
+        beats.cell(9).set_silent(false);
+        beats.set_unconfirmed(9);
+        assert_eq!(beat(&beats, lease, 31_000_000), Beat::Renewed);
+        assert_eq!(beat(&beats, lease, 32_000_000), Beat::Renewed);
+        assert_eq!(late(&beats), [(31_000_000, 10_000), (21_000_000, 20_000)]);
+    }
+
+    #[test]
+    fn one_that_takes_no_beats_refuses_each() {
+        let (beats, _, lease) = one(None);
+        for flagged in [false, true] {
+            beats.cell(9).set_silent(flagged);
+            // Before, at and after the moment of its registration.
+            for micros in [0, 1_000_000, 1_000_001, 90_000_000] {
+                assert_eq!(beat(&beats, lease, micros), Beat::NotBeating);
+            }
+        }
+        assert_eq!(beats.cell(9).last_beat(), Mono(1_000_000));
+    }
+
+    #[test]
+    fn a_new_instance_in_a_cell_inherits_no_late_beats() {
+        let (beats, identity, old) = one(Some(Duration::from_secs(5)));
+        beat(&beats, old, 31_000_000);
+        // The next registration of the same one does.
+        beats.occupy(
+            9,
+            identity,
+            lease(6),
+            Some(Duration::from_secs(5)),
+            Mono(32_000_000),
+        );
+        assert_eq!(beats.reading(9).last_gap, None);
+        assert_eq!(late(&beats), [(31_000_000, 30_000)]);
+        beats.vacate(9);
+        beats.occupy(
+            9,
+            Identity(3 << 40, 4 << 40),
+            lease(7),
+            Some(Duration::from_secs(5)),
+            Mono(33_000_000),
+        );
+        assert_eq!(beats.reading(9), BeatReading::default());
     }
 }

@@ -25,7 +25,7 @@ pub(crate) use beats::Cell;
 pub use beats::{Beat, Beats};
 pub use finding::{Finding, ProbeResult};
 pub use flap::{FlapConfig, FlapReading, Flaps};
-pub use gaps::{BeatReading, GAPS_KEPT};
+pub use gaps::{BeatReading, LATE_KEPT, LateBeat, late_from};
 pub use guard::{FORCE_MAX, Guard, GuardConfig, GuardReading, Verdict};
 pub use lateness::Lateness;
 pub use probe::{Streak, observe};

@@ -141,7 +141,9 @@ pub struct BeatFacts {
     pub silent_since: Option<Mono>,
     /// By whom it has none.
     pub spared: Option<Spared>,
-    /// How it beat since it was registered.
+    /// A gap as long as this, or longer, makes a beat late.
+    pub late_from: Duration,
+    /// How it beat.
     pub reading: BeatReading,
 }
 

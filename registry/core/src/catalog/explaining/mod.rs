@@ -1,13 +1,13 @@
 //! Why an instance is as it is: what holds of it, since when, which rule said so, and what would change it.
 //!
 //! Facts and numbers only; doors put them into words. It is made when somebody asks, from what the catalog keeps anyhow:
-//! nothing is kept for it but the gaps between beats, in the cell that a beat touches.
+//! nothing is kept for it but how instances beat: the last gap in the cell that a beat touches, and late beats in a table.
 
 mod facts;
 mod gone;
 mod ways;
 
-use crate::liveness::GuardReading;
+use crate::liveness::{GuardReading, late_from};
 use crate::model::{DeclaredStatus, Endpoint, Health, LivenessKind, Marks, Member, Mono, Reason, ServiceRef};
 
 pub use facts::{
@@ -94,7 +94,8 @@ impl Catalog {
             last: cell.last_beat(),
             silent_since: self.last_sign(member.slot),
             spared,
-            reading: cell.gaps().read(),
+            late_from: late_from(timings.interval()),
+            reading: self.beats.reading(member.slot),
         })
     }
 

@@ -9,6 +9,7 @@ use crate::catalog::{
     CatalogConfig, Command, Deadline, Mutation, NotServing, Rule, Spared, There, Turn, Way,
 };
 use crate::changes::ChangeKind;
+use crate::liveness::LateBeat;
 use crate::model::{
     DeclaredStatus, Health, Liveness, Marks, OperatorPatch, Reason, Registration, SessionId, Timings, Wall,
 };
@@ -46,7 +47,7 @@ fn measured(world: &mut World, health: Health, marks: Marks, reason: Reason) {
 fn a_healthy_one_tells_its_beats_and_when_silence_would_end_that() {
     let mut world = World::without_guard();
     let lease = world.register("s", A, beat());
-    for gap in [5_000, 5_010, 4_990, 9_000] {
+    for gap in [5_000, 5_010, 9_000, 4_990] {
         world.advance(Duration::from_millis(gap));
         world.beat(lease);
     }
@@ -55,9 +56,16 @@ fn a_healthy_one_tells_its_beats_and_when_silence_would_end_that() {
     assert!(there.not_serving.is_empty());
     assert_eq!(there.rule, Rule::Registered, "nothing was measured since");
     let beats = there.beats.clone().unwrap();
-    let gaps: Vec<u128> = beats.reading.gaps.iter().map(Duration::as_millis).collect();
-    assert_eq!(gaps, [9_000, 4_990, 5_010, 5_000]);
-    assert_eq!((beats.reading.beats, beats.reading.longest), (4, seconds(9)));
+    let last_gap = beats.reading.last_gap.map(|gap| gap.as_millis());
+    assert_eq!(
+        (last_gap, beats.late_from),
+        (Some(4_990), Duration::from_millis(7_500))
+    );
+    let late = LateBeat {
+        at: at_ms(19_010),
+        gap: seconds(9),
+    };
+    assert_eq!(beats.reading.late, [late]);
     assert_eq!(
         (beats.last, beats.silent_since),
         (at_ms(24_000), Some(at_ms(24_000)))

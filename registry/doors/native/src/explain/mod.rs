@@ -182,9 +182,17 @@ fn beats_told(beats: &BeatFacts, now: Mono) -> wire::BeatsExplained {
         unhealthy_after_ms: ms(beats.timings.unhealthy_after()),
         remove_after_ms: ms(beats.timings.remove_after()),
         last_ms_ago: ms(now.since(beats.last)),
-        count: beats.reading.beats.into(),
-        gaps_ms: beats.reading.gaps.iter().copied().map(ms).collect(),
-        longest_gap_ms: ms(beats.reading.longest),
+        last_gap_ms: beats.reading.last_gap.map(ms),
+        late_from_ms: ms(beats.late_from),
+        late: beats
+            .reading
+            .late
+            .iter()
+            .map(|late| wire::LateBeat {
+                ms_ago: ms(now.since(late.at)),
+                gap_ms: ms(late.gap),
+            })
+            .collect(),
         spared_by: beats.spared.map(|spared| {
             let who = match spared {
                 Spared::Instance => "instance",

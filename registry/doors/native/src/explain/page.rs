@@ -18,26 +18,25 @@ pub(super) fn page(subject: &str, told: &Explanation) -> String {
     }
     page.coded("because", &told.because);
     if let Some(beats) = &told.beats {
-        let gaps: Vec<String> = beats.gaps_ms.iter().map(u64::to_string).collect();
         page.line(
             "beats",
             format_args!(
-                "last {} ms ago; {} so far, every {} ms; unhealthy after {} ms, removed after {} ms",
-                beats.last_ms_ago,
-                beats.count,
-                beats.interval_ms,
-                beats.unhealthy_after_ms,
-                beats.remove_after_ms
+                "last {} ms ago; every {} ms; unhealthy after {} ms, removed after {} ms",
+                beats.last_ms_ago, beats.interval_ms, beats.unhealthy_after_ms, beats.remove_after_ms
             ),
         );
-        page.line(
-            "gaps",
-            format_args!(
-                "{} ms, newest first; longest {} ms",
-                gaps.join(" "),
-                beats.longest_gap_ms
-            ),
-        );
+        if let Some(gap) = beats.last_gap_ms {
+            page.line("gap", format_args!("{gap} ms before the last beat"));
+        }
+        for late in &beats.late {
+            page.line(
+                "late",
+                format_args!(
+                    "{} ms ago, after {} ms; late is from {} ms on",
+                    late.ms_ago, late.gap_ms, beats.late_from_ms
+                ),
+            );
+        }
         if let Some(spared) = &beats.spared_by {
             page.line(
                 "spared",

@@ -79,7 +79,7 @@ async fn register_as(door: &Door, liveness: Liveness) {
 async fn a_serving_one_tells_its_beats_its_deadlines_and_what_would_end_it() {
     let door = Door::open().await;
     let lease = door.register(A).await;
-    for gap in [5_000, 7_500] {
+    for gap in [4_000, 7_500, 5_000] {
         sleep_ms(gap).await;
         door.beat(&[&lease]).await;
     }
@@ -88,11 +88,26 @@ async fn a_serving_one_tells_its_beats_its_deadlines_and_what_would_end_it() {
     assert_eq!(words(&told), ("serving", vec![], "registered", vec!["silence"]));
     let beats = told.beats.unwrap();
     assert_eq!(
-        (beats.last_ms_ago, beats.count, &*beats.gaps_ms),
-        (1_000, 2, &[7_500, 5_000][..])
+        (beats.last_ms_ago, beats.last_gap_ms, beats.late_from_ms),
+        (1_000, Some(5_000), 7_500)
+    );
+    assert_eq!(
+        beats.late,
+        [wire::LateBeat {
+            ms_ago: 6_000,
+            gap_ms: 7_500
+        }]
     );
     let next: Vec<_> = told.next.iter().map(|next| (next.in_ms, &*next.code)).collect();
     assert_eq!(next, [(14_000, "unhealthy"), (29_000, "removed")]);
+    let page = page(&door).await;
+    for part in [
+        "last 1000 ms ago; every 5000 ms",
+        "5000 ms before the last beat",
+        "6000 ms ago, after 7500 ms; late is from 7500 ms on",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
     assert_eq!(told.instance.unwrap(), door.instance(A).await);
     assert_eq!((told.revision, told.changes.len()), (1, 1));
     let guards = told.guards.unwrap();
