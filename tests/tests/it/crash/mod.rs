@@ -193,9 +193,10 @@ impl Scene {
 }
 
 fn settings(data: &TempDir) -> Settings {
-    // Nothing is to expire while it runs.
+    // Checkpoints as often as can be: some are whole when it is killed, some under way, and of some there are remains.
     Settings::new()
         .flag("data_dir", data.path().display())
+        .flag("checkpoint_bytes", 65_536)
         .flag("log", "warn,beatrix=info")
 }
 
