@@ -111,12 +111,21 @@ impl Followers {
             ensure!(!line.text.contains(" removed "), "the SDK told: {}", line.text);
         }
         for (name, process) in &self.clients {
-            for line in process.lines().iter().filter(|line| listed(line)) {
-                let lacks = always_there().find(|instance| !line.text.contains(&format!("{instance}=")));
+            for line in process.lines() {
+                if listed(&line) {
+                    let lacks = always_there().find(|instance| !line.text.contains(&format!("{instance}=")));
+                    ensure!(
+                        lacks.is_none(),
+                        "{name} was shown a list without {}: {}",
+                        lacks.unwrap_or_default(),
+                        line.text
+                    );
+                }
+                // One of them tells each change instead of the list.
+                let gone = line.text.starts_with("heard DELETED");
                 ensure!(
-                    lacks.is_none(),
-                    "{name} was shown a list without {}: {}",
-                    lacks.unwrap_or_default(),
+                    !gone || !always_there().any(|instance| line.text.contains(&instance)),
+                    "{name} heard that one is gone: {}",
                     line.text
                 );
             }
@@ -163,9 +172,12 @@ impl Followers {
 
 /// Whether a client's line shows a list.
 fn listed(line: &Line) -> bool {
-    ["listed ", "selected ", "heard ", "pushed "]
-        .iter()
-        .any(|word| line.text.starts_with(word))
+    let changes = ["ADDED", "MODIFIED", "DELETED"];
+    match line.text.split_once(' ') {
+        Some(("listed" | "selected" | "pushed", _)) => true,
+        Some(("heard", rest)) => !changes.iter().any(|change| rest.starts_with(change)),
+        _ => false,
+    }
 }
 
 impl Seen {
