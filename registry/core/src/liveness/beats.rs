@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::gaps::{BeatReading, LateBeat, LateGaps};
-use super::index::Index;
+use super::index::{Index, Table};
 use crate::model::{Endpoint, Lease, Mono, ServiceRef};
 
 const BLOCK: usize = 4096;
@@ -103,9 +103,8 @@ impl Beats {
     #[inline]
     pub fn renew(&self, leases: &[Lease], now: Mono, mut other: impl FnMut(usize, Beat)) {
         let table = self.by_lease.table();
-        let owner = |slot: u32| self.cell(slot).lease.load(Ordering::Acquire);
         let mut homes = [(0, 0); AHEAD];
-        let mut found = [(0, 0); AHEAD];
+        let mut found = [None; AHEAD];
         for (block, leases) in leases.chunks(AHEAD).enumerate() {
             // Where each is looked up is random, and memory slow: first all places of a block are read, then all
             // cells. No reading waits for another, so that the processor has many under way at once.
@@ -115,21 +114,29 @@ impl Beats {
             for ((lease, home), found) in leases.iter().zip(&homes).zip(&mut found) {
                 *found = table
                     .candidate(lease.bits(), *home)
-                    .map_or((0, 0), |slot| (slot, owner(slot)));
+                    .map(|slot| self.cell(slot))
+                    .filter(|cell| cell.is_of(*lease));
             }
-            for (place, (lease, (slot, lease_found))) in leases.iter().zip(&found).enumerate() {
-                let bits = lease.bits();
-                let slot = if *lease_found == bits {
-                    Some(*slot)
-                } else {
-                    table.find(bits, |slot| owner(slot) == bits)
-                };
-                match slot.map_or(Beat::Unknown, |slot| self.touch(slot, now)) {
+            for (place, (lease, found)) in leases.iter().zip(&found).enumerate() {
+                if found.is_some_and(|cell| cell.touch(now)) {
+                    continue;
+                }
+                match self.renew_one(&table, *lease, now) {
                     Beat::Renewed => {}
                     outcome => other(block * AHEAD + place, outcome),
                 }
             }
         }
+    }
+
+    /// Renews one that was not found at once, or whose beat is not like the others. Apart, so that what it needs does not
+    /// take the loop's registers.
+    #[cold]
+    #[inline(never)]
+    fn renew_one(&self, table: &Table, lease: Lease, now: Mono) -> Beat {
+        table
+            .find(lease.bits(), |slot| self.cell(slot).is_of(lease))
+            .map_or(Beat::Unknown, |slot| self.touch(slot, now))
     }
 
     /// Renews by address. Also tells the instance's beat interval, which Nacos puts into every answer.
@@ -161,10 +168,9 @@ impl Beats {
     }
 
     pub(crate) fn slot_of_lease(&self, lease: Lease) -> Option<u32> {
-        let bits = lease.bits();
         self.by_lease
             .table()
-            .find(bits, |slot| self.cell(slot).lease.load(Ordering::Acquire) == bits)
+            .find(lease.bits(), |slot| self.cell(slot).is_of(lease))
     }
 
     #[inline]
@@ -361,6 +367,10 @@ impl Cell {
     pub(crate) fn is(&self, identity: Identity) -> bool {
         self.identity.0.load(Ordering::Acquire) == identity.0
             && self.identity.1.load(Ordering::Acquire) == identity.1
+    }
+
+    fn is_of(&self, lease: Lease) -> bool {
+        self.lease.load(Ordering::Acquire) == lease.bits()
     }
 
     pub(crate) fn last_beat(&self) -> Mono {
