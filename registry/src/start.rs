@@ -47,6 +47,7 @@ pub(crate) async fn registry(config: &Config) -> anyhow::Result<Registry> {
 
 fn embedded(config: &Config, epoch: beatrix_core::model::Epoch) -> EmbeddedConfig {
     EmbeddedConfig {
+        checkpoint_bytes: config.checkpoint_bytes,
         history_age: config.history_age_max,
         history_bytes: config.history_bytes_max,
         free_reserve: config.disk_reserve_bytes,

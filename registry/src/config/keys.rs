@@ -91,6 +91,16 @@ pub const KEYS: &[Key] = &[
         },
     },
     Key {
+        name: "checkpoint_bytes",
+        default: "67108864",
+        help: "After so many bytes of log a checkpoint is made. Fewer make restarts shorter and write more. A large state \
+               is written only after half of its own size, whatever this says",
+        set: |config, text| {
+            let rule = "must be a number of bytes from 65536 to 1099511627776";
+            within(&mut config.checkpoint_bytes, text, 65_536..=1 << 40, rule)
+        },
+    },
+    Key {
         name: "disk_reserve_bytes",
         default: "67108864",
         help: "With fewer free bytes than this on the disk of data_dir, writes that must be durable are refused",

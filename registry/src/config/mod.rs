@@ -52,6 +52,8 @@ pub struct Config {
     pub history_age_max: Duration,
     /// How many bytes of that at most.
     pub history_bytes_max: u64,
+    /// After so many bytes of log it makes a checkpoint.
+    pub checkpoint_bytes: u64,
     /// With fewer free bytes than this it refuses writes that must be durable.
     pub disk_reserve_bytes: u64,
     /// Which log lines are written, as `tracing` filters.
@@ -79,6 +81,7 @@ impl Default for Config {
             data_dir: "./data".into(),
             history_age_max: Duration::from_secs(24 * 60 * 60),
             history_bytes_max: 256 * 1024 * 1024,
+            checkpoint_bytes: 64 * 1024 * 1024,
             disk_reserve_bytes: 64 * 1024 * 1024,
             log: "info".into(),
             log_format: LogFormat::Text,
