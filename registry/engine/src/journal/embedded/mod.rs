@@ -272,6 +272,7 @@ impl Journal for Embedded {
             meta,
             place,
             newest,
+            next_checkpoint,
             report,
         } = recovered;
         if report.cut_records > 0 {
@@ -305,7 +306,7 @@ impl Journal for Embedded {
             Arc::clone(&self.disk),
             Arc::clone(&self.clock),
         );
-        let writer = Writer::new(config, disk, clock, shared, meta, place);
+        let writer = Writer::new(config, disk, clock, shared, meta, place, next_checkpoint);
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || writer.run())

@@ -4,6 +4,7 @@ mod corruption;
 mod disk;
 mod failing;
 mod folder;
+mod given_up;
 mod history;
 mod power;
 

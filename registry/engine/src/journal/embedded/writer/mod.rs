@@ -91,7 +91,7 @@ pub struct Shared {
 }
 
 impl Writer {
-    /// A writer that goes on at `place`.
+    /// A writer that goes on at `place`, and whose next checkpoint has the number `numbers`.
     #[must_use]
     pub fn new(
         config: EmbeddedConfig,
@@ -100,6 +100,7 @@ impl Writer {
         shared: Shared,
         meta: Meta,
         place: Place,
+        numbers: u64,
     ) -> Self {
         let looked = clock.mono();
         let store = shared.open.get();
@@ -113,7 +114,7 @@ impl Writer {
             wanted: shared.wanted,
             open: shared.open,
             store,
-            numbers: meta.next_checkpoint(),
+            numbers,
             meta,
             place,
             build: None,
