@@ -31,9 +31,18 @@ pub enum Mode {
     Open,
     /// The disk has failed: nothing is written, and what may be written behind is in memory only.
     Failed,
-    /// The disk works again, and a whole checkpoint is under way or wanted. What is committed after this revision waits
-    /// for it: what is before it in the log is not enough to make sense of it.
-    Recovering(Revision),
+    /// The disk works again, and a whole checkpoint is under way or wanted. What is committed meanwhile waits for it: what
+    /// is before it in the log is not enough to make sense of it.
+    Recovering(Lost),
+}
+
+/// What the log does not have, since the disk failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// The newest revision that was acknowledged: the checkpoint is to have it.
+    pub acknowledged: Revision,
+    /// The newest that was given. What was given after the one above was refused, and nobody has it: a checkpoint cannot.
+    pub given: Revision,
 }
 
 /// Something that the writer does for a checkpoint.
@@ -102,6 +111,8 @@ struct Waiting {
     waiters: Vec<Waiter>,
     job: Option<Ordered>,
     newest: Revision,
+    /// The newest revision that was acknowledged, or will be whatever the disk does.
+    acknowledged: Revision,
     ceiling: Revision,
     /// How many revisions are reserved at once.
     reserved: u64,
@@ -123,6 +134,13 @@ impl Waiting {
 
     fn writes(&self) -> bool {
         self.mode == Mode::Open && !self.blocks.is_empty()
+    }
+
+    fn lost(&self) -> Lost {
+        Lost {
+            acknowledged: self.acknowledged,
+            given: self.newest,
+        }
     }
 
     fn records(&self) -> u64 {
@@ -178,6 +196,7 @@ impl Queue {
                 waiters: Vec::new(),
                 job: None,
                 newest,
+                acknowledged: newest,
                 ceiling,
                 reserved,
                 wished: 0,
@@ -244,6 +263,7 @@ impl Queue {
         let first = waiting.newest.next();
         if waiting.mode == Mode::Failed {
             waiting.newest.0 += count;
+            waiting.acknowledged = waiting.newest;
             state.update(|figures| figures.not_kept += count);
             return Ok(Pushed::Behind(first));
         }
@@ -265,10 +285,13 @@ impl Queue {
                 waiting.bytes += block.len() - before;
             }
         }
+        if keep == Keep::Behind {
+            waiting.acknowledged = waiting.newest;
+        }
         if waiting.bytes > QUEUE_BYTES_MAX && matches!(waiting.mode, Mode::Recovering(_)) {
             // The checkpoint takes too long: what waits for it cannot grow without bound. The next one has it.
             let forgotten = waiting.forget("");
-            waiting.mode = Mode::Recovering(waiting.newest);
+            waiting.mode = Mode::Recovering(waiting.lost());
             state.update(|figures| figures.not_kept += forgotten);
         }
         let durable = (keep == Keep::Durable).then(|| {
@@ -362,9 +385,10 @@ impl Queue {
         (waiting.bytes as u64, waiting.records())
     }
 
-    /// All that was taken is written, and revisions up to `ceiling` are reserved.
-    pub fn written(&self, ceiling: Revision) {
+    /// All that was taken is written, up to `written`, and revisions up to `ceiling` are reserved.
+    pub fn written(&self, written: Revision, ceiling: Revision) {
         let mut waiting = self.waiting.lock();
+        waiting.acknowledged = waiting.acknowledged.max(written);
         waiting.ceiling = ceiling;
         drop(waiting);
         self.room.notify_waiters();
@@ -384,12 +408,12 @@ impl Queue {
         forgotten
     }
 
-    /// The disk works again, and a checkpoint has to include all that was given out until now. Returns how many
+    /// The disk works again, and a checkpoint has to include all that was acknowledged until now. Returns how many
     /// acknowledged mutations were waiting, which are in memory only until then.
     pub fn recover(&self, ceiling: Revision) -> u64 {
         let mut waiting = self.waiting.lock();
         let forgotten = waiting.forget("the disk has failed");
-        waiting.mode = Mode::Recovering(waiting.newest);
+        waiting.mode = Mode::Recovering(waiting.lost());
         waiting.ceiling = ceiling;
         forgotten
     }

@@ -7,6 +7,7 @@ mod folder;
 mod given_up;
 mod history;
 mod power;
+mod registry;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -25,7 +25,7 @@ use super::checkpoint::Wanted;
 use super::codec::frame::Block;
 use super::disk::Disk;
 use super::meta::{Checkpoint, Meta, add_span};
-use super::queue::{Job, Mode, Ordered, Queue, Work};
+use super::queue::{Job, Lost, Mode, Ordered, Queue, Work};
 use super::retention::Retention;
 use super::state::StorageState;
 use super::store::{Batch, Store, StoreError};
@@ -148,7 +148,7 @@ impl Writer {
     /// Writes all of `work` in one transaction, or fails.
     fn work(&mut self, store: &Store, mut work: Work) {
         let recovering = match self.queue.mode() {
-            Mode::Recovering(floor) => Some(floor),
+            Mode::Recovering(lost) => Some(lost),
             Mode::Open | Mode::Failed => None,
         };
         let mut batch = Batch::default();
@@ -185,12 +185,18 @@ impl Writer {
         let finished = finishes && job.is_some();
         if finished {
             let meta = meta.get_or_insert_with(|| self.meta.clone());
-            if let Some(floor) = recovering {
+            if let Some(Lost { acknowledged, given }) = recovering {
                 let hole = Gap {
                     after: self.place.written,
-                    until: floor,
+                    until: acknowledged,
                 };
                 add_span(&mut meta.holes, hole);
+                // The log goes on after what was refused, and nothing happened there.
+                let refused = Gap {
+                    after: acknowledged,
+                    until: given,
+                };
+                add_span(&mut meta.gaps, refused);
             }
             if let Some(build) = &self.build {
                 self.retention.thin_out(&mut meta.checkpoints);
@@ -221,7 +227,7 @@ impl Writer {
                         self.recovered();
                     }
                 }
-                self.queue.written(self.meta.ceiling);
+                self.queue.written(self.place.written, self.meta.ceiling);
                 self.tell();
                 for waiter in work.waiters {
                     tell(waiter.reply, Ok(()));
@@ -245,13 +251,8 @@ impl Writer {
     }
 
     /// Adds what a job for a checkpoint writes.
-    fn prepare(
-        &mut self,
-        job: Job,
-        batch: &mut Batch,
-        recovering: Option<Revision>,
-    ) -> Result<(), JournalError> {
-        let outdated = |as_of| recovering.is_some_and(|floor| as_of < floor);
+    fn prepare(&mut self, job: Job, batch: &mut Batch, recovering: Option<Lost>) -> Result<(), JournalError> {
+        let outdated = |as_of| recovering.is_some_and(|lost| as_of < lost.acknowledged);
         match (job, &mut self.build) {
             (Job::Begin(as_of), _) => {
                 if outdated(as_of) {

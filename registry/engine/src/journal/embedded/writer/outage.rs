@@ -95,7 +95,7 @@ impl Writer {
         Ok(store)
     }
 
-    /// A whole checkpoint is needed, of a state that has all that was given out until now.
+    /// A whole checkpoint is needed, of a state that has all that was acknowledged until now.
     pub(super) fn recover_again(&mut self) {
         let lost = self.queue.recover(self.meta.ceiling);
         self.lose(lost, 0);
