@@ -8,9 +8,13 @@
 //! log has a hole, and what comes after the hole is worth nothing until a checkpoint has what the hole would have said:
 //! therefore a whole checkpoint is asked for, and all that is committed meanwhile waits for it, to be written with the
 //! mark that makes it current. So the log after the current checkpoint is without holes at every moment.
+//!
+//! **When the disk hangs** so does this thread, and the [`watchdog`] says for it that the disk has failed. A write that
+//! is done after all is taken back, like one that failed.
 
 mod outage;
 mod rounds;
+pub mod watchdog;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +37,9 @@ use super::{EmbeddedConfig, Open};
 
 /// After how many written bytes the free space is looked at again.
 const LOOK_AFTER_BYTES: u64 = 8 * 1024 * 1024;
+
+/// What is said when a write was given up before it was done. See [`watchdog`].
+const OVERDUE: &str = "a write took too long";
 
 /// A checkpoint that is being written.
 #[derive(Debug)]
@@ -125,18 +132,27 @@ impl Writer {
     }
 
     /// Writes until it is told to stop.
-    pub fn run(mut self) {
+    pub fn run(self) {
+        let _end = End(Arc::clone(&self.queue));
+        self.write_until_stopped();
+    }
+
+    fn write_until_stopped(mut self) {
         self.tell();
         let mut busy = Duration::ZERO;
         loop {
-            let work = self.queue.take(busy);
+            let work = self.queue.take(busy, &*self.clock);
             let began = self.clock.mono();
             let stop = work.stop;
             match self.store.clone() {
                 Some(store) => self.work(&store, work),
                 None => self.without_store(work),
             }
+            self.queue.goes_on(self.clock.mono());
             self.look_around();
+            if self.store.is_some() && self.queue.mode() == Mode::Failed {
+                self.fail(OVERDUE);
+            }
             self.tell();
             if stop {
                 return self.close();
@@ -216,6 +232,14 @@ impl Writer {
         } else {
             self.write(store, &batch)
         };
+        let opens = finished && recovering.is_some();
+        let ceiling = meta.as_ref().map_or(self.meta.ceiling, |meta| meta.ceiling);
+        let outcome = outcome.map_err(|error| error.to_string()).and_then(|()| {
+            let in_time = self
+                .queue
+                .written(next.written, ceiling, opens, self.clock.mono());
+            if in_time { Ok(()) } else { Err(OVERDUE.to_owned()) }
+        });
         match outcome {
             Ok(()) => {
                 self.meta = meta.unwrap_or_else(|| self.meta.clone());
@@ -223,26 +247,18 @@ impl Writer {
                 if finished {
                     self.build = None;
                     self.place.checkpoint_offset = self.place.offset;
-                    if recovering.is_some() {
+                    if opens {
                         self.recovered();
                     }
                 }
-                self.queue.written(self.place.written, self.meta.ceiling);
                 self.tell();
-                for waiter in work.waiters {
-                    tell(waiter.reply, Ok(()));
-                }
                 if let Some(reply) = job {
                     tell(reply, Ok(()));
                 }
             }
             Err(error) => {
-                let refused = work.waiters.iter().map(|waiter| waiter.count).sum();
-                self.lose(records, refused);
-                let error = self.fail(&error.to_string());
-                for waiter in work.waiters {
-                    tell(waiter.reply, Err(error.clone()));
-                }
+                self.lose(records, work.unacknowledged);
+                let error = self.fail(&error);
                 if let Some(reply) = job {
                     tell(reply, Err(error));
                 }
@@ -353,6 +369,15 @@ impl Place {
         let bytes = block.into_bytes(self.offset);
         self.offset += bytes.len() as u64;
         bytes
+    }
+}
+
+/// Says that the writer has ended, however it does.
+struct End(Arc<Queue>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
