@@ -59,10 +59,14 @@ impl Meta {
         }
     }
 
-    /// The number of the next checkpoint.
+    /// The number of the next checkpoint, if there are blocks of these. One that was given up is not among those that
+    /// are whole, and its blocks may still be there: no other may have its number, or they would be taken for its own.
     #[must_use]
-    pub fn next_checkpoint(&self) -> u64 {
-        self.checkpoints.last().map_or(1, |last| last.number + 1)
+    pub fn next_checkpoint(&self, left: &[u64]) -> u64 {
+        let whole = self.checkpoints.last().map(|last| last.number);
+        whole
+            .max(left.last().copied())
+            .map_or(1, |last| last.saturating_add(1))
     }
 
     /// As it is stored.

@@ -8,7 +8,7 @@
 //! - **Revisions** are reserved in advance, durably, so that those given out and then lost in a crash are never given out
 //!   again. Which they were is told by [`Restored::gaps`].
 //! - **Damage** that no crash explains is refused at the start, with the place. See [`recovery`].
-//! - **A disk that fails**, or fills, stops nothing but durable writes. See [`writer`].
+//! - **A disk that fails**, fills or hangs stops nothing but durable writes. See [`writer`].
 //!
 //! In the order in which a mutation meets them:
 //!
@@ -35,7 +35,6 @@ pub mod writer;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use beatrix_core::catalog::{Committed, Keep, Proposed};
@@ -54,6 +53,7 @@ use queue::{Pushed, Queue};
 use recovery::{PORTIONS, Recovered, Report};
 use state::StorageState;
 use store::{Store, StoreError};
+use writer::watchdog::Watchdog;
 use writer::{Shared, Writer};
 
 /// How the journal is kept.
@@ -71,6 +71,10 @@ pub struct EmbeddedConfig {
     pub history_bytes: u64,
     /// Below so many free bytes durable writes are refused.
     pub free_reserve: u64,
+    /// How long a write may take before the disk counts as failed.
+    pub write_max: Duration,
+    /// How long the end waits for the last write.
+    pub close_max: Duration,
     /// How many revisions are reserved at once. After a crash so many are skipped at most, and while the disk has failed
     /// so many changes at most can be made in memory.
     pub revisions_reserved: u64,
@@ -87,6 +91,8 @@ impl EmbeddedConfig {
             history_age: Duration::from_secs(24 * 60 * 60),
             history_bytes: 256 * 1024 * 1024,
             free_reserve: 64 * 1024 * 1024,
+            write_max: Duration::from_secs(3),
+            close_max: Duration::from_secs(5),
             revisions_reserved: 1_000_000,
         }
     }
@@ -172,7 +178,8 @@ pub struct Embedded {
     report: Report,
     /// Both once it is restored.
     queue: Option<Arc<Queue>>,
-    writer: Option<JoinHandle<()>>,
+    /// Taken when it is closed.
+    writing: Option<Arc<Queue>>,
     _lock: Option<Lock>,
 }
 
@@ -216,7 +223,7 @@ impl Embedded {
             wanted: Arc::default(),
             report: Report::default(),
             queue: None,
-            writer: None,
+            writing: None,
             _lock: None,
         })
     }
@@ -257,11 +264,20 @@ impl Embedded {
         reader.await.map_err(|_| OpenError::Stopped)?
     }
 
-    fn end(&mut self) -> Option<JoinHandle<()>> {
-        if let Some(queue) = &self.queue {
-            queue.stop();
-        }
-        self.writer.take()
+    /// Tells the writer to end. Returns what waits for that, which nobody shall do for ever.
+    fn end(&mut self) -> Option<impl FnOnce() + Send + 'static> {
+        let queue = self.writing.take()?;
+        queue.stop();
+        let (max, disk) = (self.config.close_max, Arc::clone(&self.disk));
+        Some(move || {
+            if !queue.wait_for_end(max) {
+                tracing::warn!(
+                    file = disk.name(),
+                    "the last write takes too long and is not waited for; the next start finds that the journal was \
+                     not closed in order"
+                );
+            }
+        })
     }
 }
 
@@ -272,6 +288,7 @@ impl Journal for Embedded {
             meta,
             place,
             newest,
+            next_checkpoint,
             report,
         } = recovered;
         if report.cut_records > 0 {
@@ -305,14 +322,25 @@ impl Journal for Embedded {
             Arc::clone(&self.disk),
             Arc::clone(&self.clock),
         );
-        let writer = Writer::new(config, disk, clock, shared, meta, place);
-        let thread = std::thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || writer.run())
-            .map_err(|error| JournalError(format!("its thread cannot start: {error}")))?;
+        let watchdog = Watchdog {
+            disk: Arc::clone(&disk),
+            max: config.write_max,
+            clock: Arc::clone(&clock),
+            queue: Arc::clone(&queue),
+            state: Arc::clone(&self.state),
+            open: Arc::clone(&self.open),
+        };
+        let writer = Writer::new(config, disk, clock, shared, meta, place, next_checkpoint);
+        let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            let started = std::thread::Builder::new().name(name.into()).spawn(run);
+            started.map_err(|error| JournalError(format!("its thread cannot start: {error}")))
+        };
+        // Neither is joined: the disk may keep the one for ever, and the other ends with it.
+        start("journal", Box::new(move || writer.run()))?;
+        self.writing = Some(Arc::clone(&queue));
+        start("journal-watch", Box::new(move || watchdog.run()))?;
         self.report = report;
         self.queue = Some(queue);
-        self.writer = Some(thread);
         Ok(restored)
     }
 
@@ -365,9 +393,9 @@ impl Journal for Embedded {
     }
 
     async fn close(&mut self) {
-        if let Some(writer) = self.end() {
+        if let Some(ended) = self.end() {
             // It has nothing to tell; its last words were logged.
-            let _ = tokio::task::spawn_blocking(|| writer.join()).await;
+            let _ = tokio::task::spawn_blocking(ended).await;
         }
     }
 }
@@ -375,8 +403,8 @@ impl Journal for Embedded {
 /// Who lets go of it without closing it has it closed all the same, if he can wait: only a crash leaves a gap.
 impl Drop for Embedded {
     fn drop(&mut self) {
-        if let Some(writer) = self.end() {
-            let _ = writer.join();
+        if let Some(ended) = self.end() {
+            ended();
         }
     }
 }

@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use beatrix_core::catalog::{Keep, Proposed};
-use beatrix_core::model::{Revision, Wall};
+use beatrix_core::model::{Mono, Revision, Wall};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, oneshot};
 
+use crate::clock::Clock;
 use crate::journal::JournalError;
 
 use super::codec::frame::{Block, Kind};
@@ -31,9 +32,18 @@ pub enum Mode {
     Open,
     /// The disk has failed: nothing is written, and what may be written behind is in memory only.
     Failed,
-    /// The disk works again, and a whole checkpoint is under way or wanted. What is committed after this revision waits
-    /// for it: what is before it in the log is not enough to make sense of it.
-    Recovering(Revision),
+    /// The disk works again, and a whole checkpoint is under way or wanted. What is committed meanwhile waits for it: what
+    /// is before it in the log is not enough to make sense of it.
+    Recovering(Lost),
+}
+
+/// What the log does not have, since the disk failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// The newest revision that was acknowledged: the checkpoint is to have it.
+    pub acknowledged: Revision,
+    /// The newest that was given. What was given after the one above was refused, and nobody has it: a checkpoint cannot.
+    pub given: Revision,
 }
 
 /// Something that the writer does for a checkpoint.
@@ -79,8 +89,8 @@ pub struct Waiter {
 pub struct Work {
     /// Blocks to write.
     pub blocks: Vec<First>,
-    /// Who waits for that.
-    pub waiters: Vec<Waiter>,
+    /// How many of the mutations in them are acknowledged only when they are written.
+    pub unacknowledged: u64,
     /// A job for a checkpoint.
     pub job: Option<Ordered>,
     /// Up to where revisions are to be reserved, if more are.
@@ -100,14 +110,22 @@ struct Waiting {
     blocks: Vec<First>,
     bytes: usize,
     waiters: Vec<Waiter>,
+    /// Who waits for what the writer has taken.
+    in_flight: Vec<Waiter>,
+    /// Since when the writer has been at what it does; `None` while it waits for work.
+    busy_since: Option<Mono>,
     job: Option<Ordered>,
     newest: Revision,
+    /// The newest revision that was acknowledged, or will be whatever the disk does.
+    acknowledged: Revision,
     ceiling: Revision,
     /// How many revisions are reserved at once.
     reserved: u64,
     /// How many the largest group needs that waits for them.
     wished: u64,
     stop: bool,
+    /// The writer has ended.
+    ended: bool,
 }
 
 impl Waiting {
@@ -125,22 +143,46 @@ impl Waiting {
         self.mode == Mode::Open && !self.blocks.is_empty()
     }
 
+    fn lost(&self) -> Lost {
+        Lost {
+            acknowledged: self.acknowledged,
+            given: self.newest,
+        }
+    }
+
     fn records(&self) -> u64 {
         self.blocks.iter().map(|first| first.block.records()).sum()
     }
 
     /// Forgets what waits; returns how many mutations that were acknowledged.
     fn forget(&mut self, error: &str) -> u64 {
+        tell(
+            std::mem::take(&mut self.in_flight),
+            &Err(JournalError(error.into())),
+        );
         let waiters = std::mem::take(&mut self.waiters);
         let refused: u64 = waiters.iter().map(|waiter| waiter.count).sum();
-        for waiter in waiters {
-            // Who waited may have gone.
-            let _ = waiter.reply.send(Err(JournalError(error.into())));
-        }
+        tell(waiters, &Err(JournalError(error.into())));
         let forgotten = self.records() - refused;
         self.blocks = Vec::new();
         self.bytes = 0;
         forgotten
+    }
+
+    /// The disk has failed. Returns how many acknowledged mutations were waiting.
+    fn fail(&mut self, error: &str) -> u64 {
+        self.mode = Mode::Failed;
+        self.refused = Some(error.into());
+        if let Some(ordered) = self.job.take() {
+            let _gone_if_nobody_waits = ordered.reply.send(Err(JournalError(error.into())));
+        }
+        self.forget(error)
+    }
+}
+
+fn tell(waiters: Vec<Waiter>, outcome: &Result<(), JournalError>) {
+    for waiter in waiters {
+        let _gone_if_nobody_waits = waiter.reply.send(outcome.clone());
     }
 }
 
@@ -163,6 +205,8 @@ pub struct Queue {
     work: Condvar,
     /// Wakes commits that wait for room.
     room: Notify,
+    /// Wakes whoever watches the writer when that has ended.
+    ended: Condvar,
 }
 
 impl Queue {
@@ -176,15 +220,20 @@ impl Queue {
                 blocks: Vec::new(),
                 bytes: 0,
                 waiters: Vec::new(),
+                in_flight: Vec::new(),
+                busy_since: None,
                 job: None,
                 newest,
+                acknowledged: newest,
                 ceiling,
                 reserved,
                 wished: 0,
                 stop: false,
+                ended: false,
             }),
             work: Condvar::new(),
             room: Notify::new(),
+            ended: Condvar::new(),
         }
     }
 
@@ -244,6 +293,7 @@ impl Queue {
         let first = waiting.newest.next();
         if waiting.mode == Mode::Failed {
             waiting.newest.0 += count;
+            waiting.acknowledged = waiting.newest;
             state.update(|figures| figures.not_kept += count);
             return Ok(Pushed::Behind(first));
         }
@@ -265,10 +315,13 @@ impl Queue {
                 waiting.bytes += block.len() - before;
             }
         }
+        if keep == Keep::Behind {
+            waiting.acknowledged = waiting.newest;
+        }
         if waiting.bytes > QUEUE_BYTES_MAX && matches!(waiting.mode, Mode::Recovering(_)) {
             // The checkpoint takes too long: what waits for it cannot grow without bound. The next one has it.
             let forgotten = waiting.forget("");
-            waiting.mode = Mode::Recovering(waiting.newest);
+            waiting.mode = Mode::Recovering(waiting.lost());
             state.update(|figures| figures.not_kept += forgotten);
         }
         let durable = (keep == Keep::Durable).then(|| {
@@ -306,8 +359,9 @@ impl Queue {
 
     /// Waits for work. What may wait does so for [`LINGER`] at most. What is there already came while the writer was busy,
     /// which it was for `busy`: so long it has waited, at most.
-    pub fn take(&self, busy: Duration) -> Work {
+    pub fn take(&self, busy: Duration, clock: &dyn Clock) -> Work {
         let mut waiting = self.waiting.lock();
+        waiting.busy_since = None;
         let linger = if waiting.writes() {
             LINGER.saturating_sub(busy)
         } else {
@@ -337,9 +391,11 @@ impl Queue {
             .is_some_and(|ordered| matches!(ordered.job, Job::Finish));
         if waiting.mode == Mode::Open || (finishes && matches!(waiting.mode, Mode::Recovering(_))) {
             work.blocks = std::mem::take(&mut waiting.blocks);
-            work.waiters = std::mem::take(&mut waiting.waiters);
+            waiting.in_flight = std::mem::take(&mut waiting.waiters);
+            work.unacknowledged = waiting.in_flight.iter().map(|waiter| waiter.count).sum();
             waiting.bytes = 0;
         }
+        waiting.busy_since = Some(clock.mono());
         work
     }
 
@@ -362,45 +418,82 @@ impl Queue {
         (waiting.bytes as u64, waiting.records())
     }
 
-    /// All that was taken is written, and revisions up to `ceiling` are reserved.
-    pub fn written(&self, ceiling: Revision) {
+    /// All that was taken is written, up to `written`, and revisions up to `ceiling` are reserved. If it `opens` the queue
+    /// all is written again from now on. Returns whether it comes in time; if not it is as if it were not written, since
+    /// who waited for it was told so. See [`Self::fail_if_overdue`].
+    #[must_use]
+    pub fn written(&self, written: Revision, ceiling: Revision, opens: bool, now: Mono) -> bool {
         let mut waiting = self.waiting.lock();
+        if waiting.mode == Mode::Failed {
+            return false;
+        }
+        if opens {
+            waiting.mode = Mode::Open;
+            waiting.refused = None;
+        }
+        tell(std::mem::take(&mut waiting.in_flight), &Ok(()));
+        waiting.busy_since = Some(now);
+        waiting.acknowledged = waiting.acknowledged.max(written);
         waiting.ceiling = ceiling;
         drop(waiting);
         self.room.notify_waiters();
+        true
     }
 
     /// The disk has failed. Returns how many acknowledged mutations were waiting, which are in memory only now.
     pub fn fail(&self, error: &str) -> u64 {
-        let mut waiting = self.waiting.lock();
-        waiting.mode = Mode::Failed;
-        waiting.refused = Some(error.into());
-        let forgotten = waiting.forget(error);
-        if let Some(ordered) = waiting.job.take() {
-            let _ = ordered.reply.send(Err(JournalError(error.into())));
-        }
-        drop(waiting);
+        let forgotten = self.waiting.lock().fail(error);
         self.room.notify_waiters();
         forgotten
     }
 
-    /// The disk works again, and a checkpoint has to include all that was given out until now. Returns how many
+    /// The same, if the writer has been at one thing for `max`: nobody shall wait for a disk that does not answer. When
+    /// the writer comes back after all it finds that it has failed. Returns `None` if it has not been so long.
+    pub fn fail_if_overdue(&self, now: Mono, max: Duration, error: &str) -> Option<u64> {
+        let mut waiting = self.waiting.lock();
+        let since = waiting.busy_since?;
+        if waiting.mode == Mode::Failed || now.since(since) < max {
+            return None;
+        }
+        let forgotten = waiting.fail(error);
+        drop(waiting);
+        self.room.notify_waiters();
+        Some(forgotten)
+    }
+
+    /// The writer goes on to the next thing.
+    pub fn goes_on(&self, now: Mono) {
+        self.waiting.lock().busy_since = Some(now);
+    }
+
+    /// The writer has ended. Nobody is left waiting, should it have ended by a defect.
+    pub fn end(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.stop = true;
+        waiting.fail("its writer has ended");
+        waiting.ended = true;
+        waiting.busy_since = None;
+        drop(waiting);
+        self.room.notify_waiters();
+        self.ended.notify_all();
+    }
+
+    /// Waits for so long, or until the writer has ended. Returns whether it has.
+    pub fn wait_for_end(&self, max: Duration) -> bool {
+        let mut waiting = self.waiting.lock();
+        self.ended
+            .wait_while_for(&mut waiting, |waiting| !waiting.ended, max);
+        waiting.ended
+    }
+
+    /// The disk works again, and a checkpoint has to include all that was acknowledged until now. Returns how many
     /// acknowledged mutations were waiting, which are in memory only until then.
     pub fn recover(&self, ceiling: Revision) -> u64 {
         let mut waiting = self.waiting.lock();
         let forgotten = waiting.forget("the disk has failed");
-        waiting.mode = Mode::Recovering(waiting.newest);
+        waiting.mode = Mode::Recovering(waiting.lost());
         waiting.ceiling = ceiling;
         forgotten
-    }
-
-    /// All is written again.
-    pub fn open(&self) {
-        let mut waiting = self.waiting.lock();
-        waiting.mode = Mode::Open;
-        waiting.refused = None;
-        drop(waiting);
-        self.room.notify_waiters();
     }
 
     /// From now on durable writes are refused, for this reason; or they are not any more.

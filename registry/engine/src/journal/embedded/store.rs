@@ -202,16 +202,17 @@ impl Store {
         })
     }
 
-    /// The blocks of a checkpoint, in order, each with its number.
+    /// The first `count` blocks of a checkpoint, in order, each with its number.
     ///
     /// # Errors
     /// If they cannot be read.
     pub fn checkpoint(
         &self,
         number: u64,
+        count: u32,
     ) -> Result<impl Iterator<Item = Result<(u32, Vec<u8>), StoreError>> + use<>, StoreError> {
         let table = self.database.begin_read()?.open_table(CHECKPOINTS)?;
-        let range = table.range((number, 0)..=(number, u32::MAX))?;
+        let range = table.range((number, 0)..(number, count))?;
         Ok(range.map(|entry| {
             let (key, block) = entry?;
             Ok((key.value().1, block.value().to_vec()))

@@ -42,6 +42,7 @@ struct State {
     now: Vec<u8>,
     unsynced: Vec<Op>,
     fails: Option<io::ErrorKind>,
+    hangs: bool,
     /// Calls until the power goes, and what is done then.
     cut: Option<(u64, StdRng, Cut)>,
     free: Option<u64>,
@@ -76,6 +77,11 @@ impl SimDisk {
         self.0.lock().fails = fails;
     }
 
+    /// From now on no call comes back, or all do.
+    pub(crate) fn hang(&self, hangs: bool) {
+        self.0.lock().hangs = hangs;
+    }
+
     pub(crate) fn set_free(&self, free: u64) {
         self.0.lock().free = Some(free);
     }
@@ -96,7 +102,14 @@ impl SimDisk {
     }
 
     fn call(&self, op: Option<Op>) -> io::Result<()> {
-        let mut state = self.0.lock();
+        let mut state = loop {
+            let state = self.0.lock();
+            if !state.hangs {
+                break state;
+            }
+            drop(state);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        };
         state.calls += 1;
         if let Some(kind) = state.fails {
             return Err(kind.into());

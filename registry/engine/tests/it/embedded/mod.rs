@@ -4,8 +4,10 @@ mod corruption;
 mod disk;
 mod failing;
 mod folder;
+mod given_up;
 mod history;
 mod power;
+mod registry;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -61,6 +61,8 @@ pub struct Recovered {
     pub place: Place,
     /// The newest revision that may have been given out.
     pub newest: Revision,
+    /// The number of the next checkpoint.
+    pub next_checkpoint: u64,
     /// What was found.
     pub report: Report,
 }
@@ -176,6 +178,7 @@ fn begin(
     }
     store.write(&batch)?;
     Ok(Recovered {
+        next_checkpoint: meta.next_checkpoint(&store.checkpoint_numbers()?),
         meta,
         place,
         newest,
@@ -197,7 +200,7 @@ pub fn read_checkpoint(
     let mut next = 0;
     let mut total = 0;
     let name = |block: u32| format!("block {block} of checkpoint {}", checkpoint.number);
-    for block in store.checkpoint(checkpoint.number)? {
+    for block in store.checkpoint(checkpoint.number, checkpoint.blocks)? {
         let (number, bytes) = block?;
         if number != next {
             break;

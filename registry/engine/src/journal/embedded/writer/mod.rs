@@ -8,9 +8,13 @@
 //! log has a hole, and what comes after the hole is worth nothing until a checkpoint has what the hole would have said:
 //! therefore a whole checkpoint is asked for, and all that is committed meanwhile waits for it, to be written with the
 //! mark that makes it current. So the log after the current checkpoint is without holes at every moment.
+//!
+//! **When the disk hangs** so does this thread, and the [`watchdog`] says for it that the disk has failed. A write that
+//! is done after all is taken back, like one that failed.
 
 mod outage;
 mod rounds;
+pub mod watchdog;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +29,7 @@ use super::checkpoint::Wanted;
 use super::codec::frame::Block;
 use super::disk::Disk;
 use super::meta::{Checkpoint, Meta, add_span};
-use super::queue::{Job, Mode, Ordered, Queue, Work};
+use super::queue::{Job, Lost, Mode, Ordered, Queue, Work};
 use super::retention::Retention;
 use super::state::StorageState;
 use super::store::{Batch, Store, StoreError};
@@ -33,6 +37,9 @@ use super::{EmbeddedConfig, Open};
 
 /// After how many written bytes the free space is looked at again.
 const LOOK_AFTER_BYTES: u64 = 8 * 1024 * 1024;
+
+/// What is said when a write was given up before it was done. See [`watchdog`].
+const OVERDUE: &str = "a write took too long";
 
 /// A checkpoint that is being written.
 #[derive(Debug)]
@@ -91,7 +98,7 @@ pub struct Shared {
 }
 
 impl Writer {
-    /// A writer that goes on at `place`.
+    /// A writer that goes on at `place`, and whose next checkpoint has the number `numbers`.
     #[must_use]
     pub fn new(
         config: EmbeddedConfig,
@@ -100,6 +107,7 @@ impl Writer {
         shared: Shared,
         meta: Meta,
         place: Place,
+        numbers: u64,
     ) -> Self {
         let looked = clock.mono();
         let store = shared.open.get();
@@ -113,7 +121,7 @@ impl Writer {
             wanted: shared.wanted,
             open: shared.open,
             store,
-            numbers: meta.next_checkpoint(),
+            numbers,
             meta,
             place,
             build: None,
@@ -124,18 +132,27 @@ impl Writer {
     }
 
     /// Writes until it is told to stop.
-    pub fn run(mut self) {
+    pub fn run(self) {
+        let _end = End(Arc::clone(&self.queue));
+        self.write_until_stopped();
+    }
+
+    fn write_until_stopped(mut self) {
         self.tell();
         let mut busy = Duration::ZERO;
         loop {
-            let work = self.queue.take(busy);
+            let work = self.queue.take(busy, &*self.clock);
             let began = self.clock.mono();
             let stop = work.stop;
             match self.store.clone() {
                 Some(store) => self.work(&store, work),
                 None => self.without_store(work),
             }
+            self.queue.goes_on(self.clock.mono());
             self.look_around();
+            if self.store.is_some() && self.queue.mode() == Mode::Failed {
+                self.fail(OVERDUE);
+            }
             self.tell();
             if stop {
                 return self.close();
@@ -147,7 +164,7 @@ impl Writer {
     /// Writes all of `work` in one transaction, or fails.
     fn work(&mut self, store: &Store, mut work: Work) {
         let recovering = match self.queue.mode() {
-            Mode::Recovering(floor) => Some(floor),
+            Mode::Recovering(lost) => Some(lost),
             Mode::Open | Mode::Failed => None,
         };
         let mut batch = Batch::default();
@@ -184,12 +201,18 @@ impl Writer {
         let finished = finishes && job.is_some();
         if finished {
             let meta = meta.get_or_insert_with(|| self.meta.clone());
-            if let Some(floor) = recovering {
+            if let Some(Lost { acknowledged, given }) = recovering {
                 let hole = Gap {
                     after: self.place.written,
-                    until: floor,
+                    until: acknowledged,
                 };
                 add_span(&mut meta.holes, hole);
+                // The log goes on after what was refused, and nothing happened there.
+                let refused = Gap {
+                    after: acknowledged,
+                    until: given,
+                };
+                add_span(&mut meta.gaps, refused);
             }
             if let Some(build) = &self.build {
                 self.retention.thin_out(&mut meta.checkpoints);
@@ -209,6 +232,14 @@ impl Writer {
         } else {
             self.write(store, &batch)
         };
+        let opens = finished && recovering.is_some();
+        let ceiling = meta.as_ref().map_or(self.meta.ceiling, |meta| meta.ceiling);
+        let outcome = outcome.map_err(|error| error.to_string()).and_then(|()| {
+            let in_time = self
+                .queue
+                .written(next.written, ceiling, opens, self.clock.mono());
+            if in_time { Ok(()) } else { Err(OVERDUE.to_owned()) }
+        });
         match outcome {
             Ok(()) => {
                 self.meta = meta.unwrap_or_else(|| self.meta.clone());
@@ -216,26 +247,18 @@ impl Writer {
                 if finished {
                     self.build = None;
                     self.place.checkpoint_offset = self.place.offset;
-                    if recovering.is_some() {
+                    if opens {
                         self.recovered();
                     }
                 }
-                self.queue.written(self.meta.ceiling);
                 self.tell();
-                for waiter in work.waiters {
-                    tell(waiter.reply, Ok(()));
-                }
                 if let Some(reply) = job {
                     tell(reply, Ok(()));
                 }
             }
             Err(error) => {
-                let refused = work.waiters.iter().map(|waiter| waiter.count).sum();
-                self.lose(records, refused);
-                let error = self.fail(&error.to_string());
-                for waiter in work.waiters {
-                    tell(waiter.reply, Err(error.clone()));
-                }
+                self.lose(records, work.unacknowledged);
+                let error = self.fail(&error);
                 if let Some(reply) = job {
                     tell(reply, Err(error));
                 }
@@ -244,13 +267,8 @@ impl Writer {
     }
 
     /// Adds what a job for a checkpoint writes.
-    fn prepare(
-        &mut self,
-        job: Job,
-        batch: &mut Batch,
-        recovering: Option<Revision>,
-    ) -> Result<(), JournalError> {
-        let outdated = |as_of| recovering.is_some_and(|floor| as_of < floor);
+    fn prepare(&mut self, job: Job, batch: &mut Batch, recovering: Option<Lost>) -> Result<(), JournalError> {
+        let outdated = |as_of| recovering.is_some_and(|lost| as_of < lost.acknowledged);
         match (job, &mut self.build) {
             (Job::Begin(as_of), _) => {
                 if outdated(as_of) {
@@ -351,6 +369,15 @@ impl Place {
         let bytes = block.into_bytes(self.offset);
         self.offset += bytes.len() as u64;
         bytes
+    }
+}
+
+/// Says that the writer has ended, however it does.
+struct End(Arc<Queue>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

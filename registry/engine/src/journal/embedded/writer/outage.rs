@@ -7,7 +7,7 @@ use beatrix_core::model::Revision;
 use super::{Writer, tell};
 use crate::journal::JournalError;
 use crate::journal::embedded::meta::Meta;
-use crate::journal::embedded::queue::{Ordered, TICK, Work};
+use crate::journal::embedded::queue::{Mode, Ordered, TICK, Work};
 use crate::journal::embedded::state::Trouble;
 use crate::journal::embedded::store::{Batch, Store, StoreError};
 
@@ -22,9 +22,11 @@ impl Writer {
         self.store = None;
         self.open.set(None);
         self.build = None;
+        // The watchdog may have said so before.
+        let known = self.queue.mode() == Mode::Failed;
         let lost = self.queue.fail(&error);
         self.lose(lost, 0);
-        self.state.update(|figures| figures.failures += 1);
+        self.state.update(|figures| figures.failures += u64::from(!known));
         self.trouble(error.clone(), false);
         self.looked = self.clock.mono();
         JournalError(error)
@@ -51,10 +53,7 @@ impl Writer {
     pub(super) fn without_store(&mut self, work: Work) {
         let error = JournalError("the disk has failed".into());
         if let Some(Ordered { reply, .. }) = work.job {
-            tell(reply, Err(error.clone()));
-        }
-        for waiter in work.waiters {
-            tell(waiter.reply, Err(error.clone()));
+            tell(reply, Err(error));
         }
         if self.clock.mono().since(self.looked) < TICK {
             return;
@@ -95,7 +94,7 @@ impl Writer {
         Ok(store)
     }
 
-    /// A whole checkpoint is needed, of a state that has all that was given out until now.
+    /// A whole checkpoint is needed, of a state that has all that was acknowledged until now.
     pub(super) fn recover_again(&mut self) {
         let lost = self.queue.recover(self.meta.ceiling);
         self.lose(lost, 0);
@@ -105,7 +104,6 @@ impl Writer {
 
     /// The checkpoint has all that was not written.
     pub(super) fn recovered(&mut self) {
-        self.queue.open();
         self.state.update(|figures| {
             figures.trouble = None;
             figures.not_kept = 0;
