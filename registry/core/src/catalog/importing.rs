@@ -56,7 +56,9 @@ impl Catalog {
             Part::Instance(piece) => self
                 .decide_import_instance(&service, piece, fresh, reserved)?
                 .map(Part::Instance),
-            Part::Layer(piece) => self.decide_import_layer(&service, piece)?.map(Part::Layer),
+            Part::Layer(piece) => self
+                .decide_import_layer(&service, piece, reserved)?
+                .map(Part::Layer),
         };
         Ok(part.map_or(Decision::Nothing, |part| {
             Decision::Commit(vec![Mutation::Imported {
@@ -114,9 +116,11 @@ impl Catalog {
         &self,
         service: &ServiceKey,
         piece: LayerPiece,
+        reserved: usize,
     ) -> Result<Option<LayerPiece>, Refusal> {
         let Some((_, found)) = self.service(service.borrowed()) else {
-            if self.services() >= self.config.services_max {
+            // Those that are reserved may all be of services that do not exist yet, or layers of this one.
+            if self.services() + reserved >= self.config.services_max {
                 return Err(Refusal::Limit {
                     limit: "services_max",
                     max: self.config.services_max,
@@ -128,7 +132,7 @@ impl Catalog {
         if before.is_some_and(|kept| kept.layer == piece.layer) {
             return Ok(None);
         }
-        if before.is_none() && found.layers.len() >= LAYERS_PER_SERVICE_MAX {
+        if before.is_none() && found.layers.len() + reserved >= LAYERS_PER_SERVICE_MAX {
             return Err(Refusal::Limit {
                 limit: "operator_layers_per_service_max",
                 max: LAYERS_PER_SERVICE_MAX,
