@@ -397,7 +397,7 @@ impl Catalog {
         }
     }
 
-    fn slot_number(&self, index: u32, endpoint: &Endpoint) -> Option<u32> {
+    pub(super) fn slot_number(&self, index: u32, endpoint: &Endpoint) -> Option<u32> {
         Some(self.services[index as usize].as_ref()?.roster.get(endpoint)?.slot)
     }
 

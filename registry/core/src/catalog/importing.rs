@@ -9,13 +9,12 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Endpoint, Health, Lifetime, LivenessKind, Marks, Mono, Origin, Reason, Revision, ServiceKey, Share,
-    State, Wall,
+    Endpoint, Health, Lifetime, Liveness, LivenessKind, Marks, Mono, Reason, ServiceKey, Share, State,
 };
 
 use super::Catalog;
 use super::apply::Moment;
-use super::command::{Committed, Mutation};
+use super::command::Mutation;
 use super::decide::Decision;
 use super::declaring::check_lifetime;
 use super::layering::{KeptLayer, LAYERS_PER_SERVICE_MAX};
@@ -56,7 +55,9 @@ impl Catalog {
             Part::Instance(piece) => self
                 .decide_import_instance(&service, piece, fresh, reserved)?
                 .map(Part::Instance),
-            Part::Layer(piece) => self.decide_import_layer(&service, piece)?.map(Part::Layer),
+            Part::Layer(piece) => self
+                .decide_import_layer(&service, piece, reserved)?
+                .map(Part::Layer),
         };
         Ok(part.map_or(Decision::Nothing, |part| {
             Decision::Commit(vec![Mutation::Imported {
@@ -114,9 +115,11 @@ impl Catalog {
         &self,
         service: &ServiceKey,
         piece: LayerPiece,
+        reserved: usize,
     ) -> Result<Option<LayerPiece>, Refusal> {
         let Some((_, found)) = self.service(service.borrowed()) else {
-            if self.services() >= self.config.services_max {
+            // Those that are reserved may all be of services that do not exist yet, or layers of this one.
+            if self.services() + reserved >= self.config.services_max {
                 return Err(Refusal::Limit {
                     limit: "services_max",
                     max: self.config.services_max,
@@ -128,7 +131,7 @@ impl Catalog {
         if before.is_some_and(|kept| kept.layer == piece.layer) {
             return Ok(None);
         }
-        if before.is_none() && found.layers.len() >= LAYERS_PER_SERVICE_MAX {
+        if before.is_none() && found.layers.len() + reserved >= LAYERS_PER_SERVICE_MAX {
             return Err(Refusal::Limit {
                 limit: "operator_layers_per_service_max",
                 max: LAYERS_PER_SERVICE_MAX,
@@ -184,20 +187,34 @@ impl Catalog {
         let now_counted = CountedAs::from(&*member);
         self.recount(index, Some(counted), Some(now_counted));
         self.follow_ramp(index, number, share, false, moment.now);
-        self.restore_flaps(number, &state, moment.now);
-        self.note_reported(number, index, state.marks.has(Marks::REPORTED), moment.now);
+        self.follow_state(index, number, &endpoint, &liveness, &state, moment.now);
+        shared
+    }
+
+    /// Keeps what goes with the state of an instance: its flaps, who reports it, whether it has to show that it lives, and
+    /// since when it is silent.
+    fn follow_state(
+        &mut self,
+        index: u32,
+        number: u32,
+        endpoint: &Endpoint,
+        liveness: &Liveness,
+        state: &State,
+        now: Mono,
+    ) {
+        self.restore_flaps(number, state, now);
+        self.note_reported(number, index, state.marks.has(Marks::REPORTED), now);
         if state.marks.has(Marks::UNCONFIRMED) {
-            self.leave_session(index, &endpoint);
-            self.await_first_sign(number, &liveness);
+            self.leave_session(index, endpoint);
+            self.await_first_sign(number, liveness);
         }
         let slot = self.slots.get(number);
         let (timed, probed) = slot.map_or((false, false), |slot| (slot.timings.is_some(), slot.probed));
         if timed || probed {
             let suspect = state.suspect();
             let silent = timed && state.health == Health::Unhealthy && state.reason == Reason::Silent;
-            self.note_silence(number, silent || suspect, suspect, moment.now);
+            self.note_silence(number, silent || suspect, suspect, now);
         }
-        shared
     }
 
     fn import_layer(&mut self, key: ServiceKey, piece: LayerPiece, moment: Moment) -> Option<Arc<Shared>> {
@@ -227,46 +244,31 @@ impl Catalog {
     }
 
     /// Makes a service what it was, in a catalog that has nothing newer and is read for nothing else: what was measured
-    /// stays as it was, marks and revisions as well. What was committed about it later can be applied on top.
-    pub fn recall(&mut self, service: ServicePiece, mut instances: Vec<InstancePiece>) {
-        let ServicePiece {
-            key,
-            as_of,
-            revision,
-            settings,
-            emptied_by,
-            layers,
-        } = service;
-        let moment = |revision| Moment {
-            revision,
-            at: Wall(0),
-            by: Origin::REGISTRY,
-            now: Mono(0),
-        };
-        let index = self.service_or_new(key.clone(), revision.max(Revision(1)));
-        if let Some(settings) = settings {
-            self.declare_service(key.clone(), (*settings).clone(), moment(revision));
+    /// stays as it was, marks, shares and revisions as well. What was committed about it later can be applied on top.
+    ///
+    /// Nothing is applied for it: one mutation may have given many instances the same revision, and none of this is a
+    /// change.
+    pub fn recall(&mut self, service: ServicePiece, instances: Vec<InstancePiece>) {
+        let (key, as_of, revision) = (service.key.clone(), service.as_of, service.revision);
+        let newest = instances.iter().map(|instance| instance.state.revision).max();
+        let instances_of = instances.iter().map(|instance| {
+            let liveness = instance.registration.liveness.clone();
+            (instance.endpoint.clone(), liveness, instance.state)
+        });
+        let states: Vec<_> = instances_of.collect();
+        self.restore_service(service);
+        self.restore_instances(instances, Mono(0));
+        self.restoring = None;
+        let index = self.published.get(key.borrowed()).map(|shared| shared.index);
+        for (endpoint, liveness, state) in states {
+            if let Some(index) = index
+                && let Some(number) = self.slot_number(index, &endpoint)
+            {
+                self.follow_state(index, number, &endpoint, &liveness, &state, Mono(0));
+            }
         }
-        for layer in layers {
-            self.import_layer(key.clone(), layer, moment(revision));
-        }
-        // In the order of their last changes, since revisions grow in the change log.
-        instances.sort_unstable_by_key(|instance| instance.state.revision);
-        for instance in instances {
-            let committed = Committed {
-                revision: instance.state.revision,
-                at: instance.state.since,
-                by: Origin::REGISTRY,
-                mutation: Mutation::Imported {
-                    service: key.clone(),
-                    part: Box::new(Part::Instance(instance)),
-                },
-            };
-            self.apply(committed, Mono(0));
-        }
-        self.revision = self.revision.max(as_of);
-        if let Some(service) = self.services[index as usize].as_mut() {
-            service.emptied_by = emptied_by;
+        self.revision = self.revision.max(as_of).max(newest.unwrap_or_default());
+        if let Some((_, service)) = self.service(key.borrowed()) {
             service.touch(revision);
         }
     }

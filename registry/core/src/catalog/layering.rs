@@ -74,6 +74,13 @@ impl Catalog {
         service.layer(endpoint).map(|kept| kept.layer.clone())
     }
 
+    /// Whether so many more layers could be too many for a service.
+    #[must_use]
+    pub fn near_layers_max(&self, service: ServiceRef<'_>, more: usize) -> bool {
+        let there = self.service(service).map_or(0, |(_, found)| found.layers.len());
+        there + more >= LAYERS_PER_SERVICE_MAX
+    }
+
     pub(super) fn decide_operate(
         &self,
         service: ServiceKey,

@@ -43,7 +43,7 @@ impl Catalog {
         }
     }
 
-    fn restore_service(&mut self, piece: ServicePiece) {
+    pub(super) fn restore_service(&mut self, piece: ServicePiece) {
         self.log.lacks_until(piece.as_of);
         let index = self.service_or_new(piece.key, piece.revision);
         if let Some(service) = self.services[index as usize].as_mut() {
@@ -68,7 +68,7 @@ impl Catalog {
         self.restoring.get_or_insert_default().service = Some(index);
     }
 
-    fn restore_instances(&mut self, instances: Vec<InstancePiece>, now: Mono) {
+    pub(super) fn restore_instances(&mut self, instances: Vec<InstancePiece>, now: Mono) {
         let index = self.restoring.as_ref().and_then(|restoring| restoring.service);
         let Some((index, service)) = index.and_then(|index| {
             let service = self.services[index as usize].as_mut()?;

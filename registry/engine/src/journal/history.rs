@@ -16,11 +16,11 @@ pub trait History: Send + Sync + 'static {
     /// How far back it reaches.
     fn bounds(&self) -> Bounds;
 
-    /// Resolves when everything that was committed before the call can be read.
+    /// Resolves when everything that was committed up to this revision can be read.
     ///
     /// # Errors
-    /// If it cannot be written.
-    fn settle(&self) -> BoxFuture<'_, Result<(), JournalError>>;
+    /// If it cannot be written, or not in time.
+    fn settle(&self, until: Revision) -> BoxFuture<'_, Result<(), JournalError>>;
 
     /// What was committed, as `query` wants it. It may stop before it has found enough, so that no call reads for long.
     ///

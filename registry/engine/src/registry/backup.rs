@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use beatrix_core::catalog::{CaptureWalk, Command, Part, Piece};
 use beatrix_core::model::{
-    Endpoint, Existence, LivenessKind, Reason, ServiceKey, ServicePatch, ServiceSettings,
+    Endpoint, Existence, LivenessKind, Namespace, NamespaceInfo, Reason, ServiceKey, ServicePatch,
+    ServiceSettings, SettingName,
 };
 use parking_lot::MutexGuard;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Registry;
+use super::owner::Answer;
 use super::write::{WriteError, Written};
 
 /// How many backups may be written at once. Each holds the chunks of the services that it is at.
@@ -39,6 +41,43 @@ impl Default for Places {
 /// A place among those who import; dropped, it is free again.
 #[derive(Debug)]
 pub struct ImportPlace(#[expect(dead_code, reason = "it is held, not read")] OwnedSemaphorePermit);
+
+/// What an import asks for.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    /// This is said about a namespace, and nothing else.
+    Namespace(Namespace, NamespaceInfo),
+    /// Nothing is said about a namespace.
+    NoNamespace(Namespace),
+    /// A setting of the whole registry is this; `None`: it is not set.
+    Setting(SettingName, Option<Arc<str>>),
+    /// This is said about a service, and nothing else.
+    Settings(ServiceKey, Box<ServiceSettings>),
+    /// There is no such service.
+    NoService(ServiceKey),
+    /// A part of a service is what a backup says it was. An instance keeps its lease, and what was measured, and has a
+    /// fresh deadline; one that is there as it is said to be is left alone.
+    Part(ServiceKey, Box<Part>),
+    /// There is no operator's layer for this endpoint.
+    NoLayer(ServiceKey, Endpoint),
+    /// There is no such instance of those that stay until somebody removes them.
+    NoInstance(ServiceKey, Endpoint),
+}
+
+/// What has its place in the order of all writes.
+#[derive(Debug)]
+pub struct Proposal(oneshot::Receiver<Answer>);
+
+impl Proposal {
+    /// What came of it.
+    ///
+    /// # Errors
+    /// If it was refused, or the registry cannot take writes.
+    pub async fn answer(self) -> Result<Written, WriteError> {
+        let answered = self.0.await.unwrap_or(Err(WriteError::Stopping));
+        answered.map(|(written, _)| written)
+    }
+}
 
 /// A backup that is being made, in steps. Between two steps nothing is held but what the last one took.
 #[derive(Debug)]
@@ -78,52 +117,50 @@ impl Registry {
         places.try_acquire_owned().ok().map(ImportPlace)
     }
 
-    /// Makes a part of a service what a backup says it was. An instance keeps its lease, and what was measured, and has
-    /// a fresh deadline; one that is there as it is said to be is left alone.
+    /// Proposes what an import asks for. It returns once that has its place in the order of all writes, before it is
+    /// decided: so one who waits for it before he proposes the next has them carried out in his order, and many of them
+    /// in one commit all the same.
     ///
     /// # Errors
-    /// If a limit is reached, the service is for instances of another lifetime, or the registry cannot take writes.
-    pub async fn import(&self, service: ServiceKey, part: Part) -> Result<Written, WriteError> {
-        let lease = self.inner.random.lease();
-        self.write(Command::Import {
-            service,
-            part: Box::new(part),
-            lease,
-        })
-        .await
+    /// If the registry is stopping.
+    pub async fn put_back(&self, wanted: Wanted) -> Result<Proposal, WriteError> {
+        let command = self.command_for(wanted);
+        Ok(Proposal(self.enqueue(command).await?))
     }
 
-    /// Makes what is said about a service this, and nothing else.
-    ///
-    /// # Errors
-    /// If it has instances of another lifetime, a limit is reached, or the registry cannot take writes.
-    pub async fn declare_whole(
-        &self,
-        service: ServiceKey,
-        settings: &ServiceSettings,
-    ) -> Result<Written, WriteError> {
-        let view = self.view(service.borrowed());
-        let before = view.as_ref().and_then(|view| view.settings.as_deref());
-        let patch = ServicePatch::replacing(before, settings);
-        self.declare_service(service, patch, Existence::Any).await
-    }
-
-    /// Removes an instance on an operator's behalf, if it would stay until somebody does.
-    ///
-    /// # Errors
-    /// If there is no such instance.
-    pub async fn evict_persistent(
-        &self,
-        service: ServiceKey,
-        endpoint: Endpoint,
-    ) -> Result<Written, WriteError> {
-        self.write(Command::Deregister {
-            service,
-            endpoint,
-            lease: None,
-            only: &[LivenessKind::Static, LivenessKind::Probe],
-            reason: Reason::Operator,
-        })
-        .await
+    fn command_for(&self, wanted: Wanted) -> Command {
+        match wanted {
+            Wanted::Namespace(namespace, info) => Command::DeclareNamespace {
+                namespace,
+                info,
+                must: Existence::Any,
+            },
+            Wanted::NoNamespace(namespace) => Command::RemoveNamespace { namespace },
+            Wanted::Setting(name, value) => Command::Set { name, value },
+            Wanted::Settings(service, settings) => {
+                let view = self.view(service.borrowed());
+                let before = view.as_ref().and_then(|view| view.settings.as_deref());
+                let patch = Box::new(ServicePatch::replacing(before, &settings));
+                Command::DeclareService {
+                    service,
+                    patch,
+                    must: Existence::Any,
+                }
+            }
+            Wanted::NoService(service) => Command::RemoveService { service },
+            Wanted::Part(service, part) => Command::Import {
+                service,
+                part,
+                lease: self.inner.random.lease(),
+            },
+            Wanted::NoLayer(service, endpoint) => Command::ClearOperator { service, endpoint },
+            Wanted::NoInstance(service, endpoint) => Command::Deregister {
+                service,
+                endpoint,
+                lease: None,
+                only: &[LivenessKind::Static, LivenessKind::Probe],
+                reason: Reason::Operator,
+            },
+        }
     }
 }

@@ -35,7 +35,7 @@ use crate::hub::Hub;
 use crate::journal::StorageState;
 use crate::random::Random;
 
-pub use backup::{EXPORTS_MAX, Export, IMPORTS_MAX, ImportPlace};
+pub use backup::{EXPORTS_MAX, Export, IMPORTS_MAX, ImportPlace, Proposal, Wanted};
 pub use beat::BeatReport;
 pub use builder::RegistryBuilder;
 pub use drain::{DrainEnd, Drained, InFlight};

@@ -172,7 +172,7 @@ impl Registry {
             .read(place, async move |history| {
                 // Those who ask for the newest shall find what they were just told is done.
                 if newest > history.bounds().newest {
-                    history.settle().await?;
+                    history.settle(newest).await?;
                 }
                 let from = revision(history, from, newest).await?;
                 let to = revision(history, to, newest).await?.max(from);

@@ -10,7 +10,7 @@ use beatrix_core::model::{
 use tokio::sync::oneshot;
 
 use super::Registry;
-use super::owner::Request;
+use super::owner::{Answer, Request};
 
 /// Why a write did not happen. Nothing has changed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -315,6 +315,13 @@ impl Registry {
     }
 
     async fn propose(&self, command: Command) -> Result<(Written, Option<Standing>), WriteError> {
+        let answer = self.enqueue(command).await?;
+        answer.await.unwrap_or(Err(WriteError::Stopping))
+    }
+
+    /// Hands a command to the owner, behind all that were handed over before. It is decided in that place, whenever its
+    /// answer is asked for.
+    pub(super) async fn enqueue(&self, command: Command) -> Result<oneshot::Receiver<Answer>, WriteError> {
         let (reply, answer) = oneshot::channel();
         let request = Request::Write {
             command: Box::new(command),
@@ -326,6 +333,6 @@ impl Registry {
             .send(request)
             .await
             .map_err(|_| WriteError::Stopping)?;
-        answer.await.unwrap_or(Err(WriteError::Stopping))
+        Ok(answer)
     }
 }

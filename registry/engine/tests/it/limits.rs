@@ -1,6 +1,8 @@
 //! Limits hold to the last instance, however many ask at once, and refuse nobody who fits.
 
-use beatrix_core::catalog::{CatalogConfig, Refusal};
+use beatrix_core::catalog::{CatalogConfig, LAYERS_PER_SERVICE_MAX, LayerOf, LayerPiece, Part, Refusal};
+use beatrix_core::model::OperatorLayer;
+use beatrix_engine::registry::Wanted;
 use beatrix_engine::{EngineConfig, Registry, WriteError};
 
 use crate::support::journal::Script;
@@ -110,4 +112,50 @@ async fn who_fits_is_not_refused_for_what_else_is_written() {
         refused.unwrap_err().to_string(),
         "limit instances_per_service_max of 10 is reached"
     );
+}
+
+/// Layers that are imported together: how many were taken.
+async fn import_layers(registry: &Registry, wanted: impl Iterator<Item = (String, usize)>) -> usize {
+    let mut proposed = Vec::new();
+    for (service, number) in wanted {
+        let piece = LayerPiece {
+            endpoint: nth(number),
+            layer: OperatorLayer {
+                draining: true,
+                sticky: true,
+                ..OperatorLayer::default()
+            },
+            of: LayerOf::Next,
+        };
+        let wanted = Wanted::Part(key(&service), Box::new(Part::Layer(piece)));
+        proposed.push(registry.put_back(wanted).await.unwrap());
+    }
+    let mut taken = 0;
+    for proposal in proposed {
+        match proposal.answer().await {
+            Ok(_) => taken += 1,
+            Err(WriteError::Refused(Refusal::Limit { .. })) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    taken
+}
+
+/// And beside them others in the same group, which take nothing of what they are counted by.
+#[tokio::test(start_paused = true)]
+async fn imported_layers_keep_to_the_limits_and_are_not_refused_too_early() {
+    let script = Script::default();
+    script.take(ms(10));
+    let registry = start(limited(100_000, 50_000, 10), script.journal()).await;
+    let services = (0..100).map(|number| (format!("s{number}"), number));
+    assert_eq!(import_layers(&registry, services).await, 10);
+    assert_eq!(registry.status().services, 10);
+    let of_one = (0..LAYERS_PER_SERVICE_MAX - 50).map(|number| ("s0".to_owned(), number));
+    assert_eq!(
+        import_layers(&registry, of_one).await,
+        LAYERS_PER_SERVICE_MAX - 50
+    );
+    let others = (0..200).map(|number| ("s1".to_owned(), 50_000 + number));
+    let of_one = (0..100).map(|number| ("s0".to_owned(), 20_000 + number));
+    assert_eq!(import_layers(&registry, others.chain(of_one)).await, 250);
 }

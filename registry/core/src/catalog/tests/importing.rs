@@ -392,6 +392,39 @@ fn recalled(ops: &[Op], captured_at: usize) {
     }
 }
 
+/// A step of a ramp gives many instances one revision.
+#[test]
+fn a_service_in_the_midst_of_a_ramp_is_recalled_as_it_was() {
+    let mut world = World::without_guard();
+    let patch = ServicePatch {
+        slow_start: Some(Some(SlowStart::new(60_000, Curve::Linear, 10).unwrap())),
+        ..ServicePatch::default()
+    };
+    world.declare_service("a", patch).unwrap();
+    world.register("a", "10.0.0.1:80", registration(Liveness::Static));
+    world.advance(Duration::from_secs(61));
+    for number in 2..6 {
+        let address = format!("10.0.0.{number}:80");
+        world.register("a", &address, registration(Liveness::Static));
+    }
+    world.advance(Duration::from_secs(13));
+    let (service, instances) = captured(&world, "a").unwrap();
+    let stepped = instances
+        .iter()
+        .filter(|one| one.state.revision == world.revision());
+    assert_eq!(stepped.count(), 4);
+    let mut catalog = Catalog::new(CatalogConfig::default(), Mono(0));
+    catalog.resume(Epoch(0xE), Revision::ZERO, Vec::new(), Mono(0));
+    catalog.recall(service, instances);
+    let from = world.revision();
+    assert_eq!(shown(catalog.view(key("a").borrowed())), shown(world.view("a")));
+    world.advance(Duration::from_secs(100));
+    for committed in world.history.iter().filter(|done| done.revision > from) {
+        catalog.apply(committed.clone(), at_ms(0));
+    }
+    assert_eq!(shown(catalog.view(key("a").borrowed())), shown(world.view("a")));
+}
+
 proptest! {
     #![proptest_config(super::property::config())]
 

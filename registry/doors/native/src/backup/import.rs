@@ -8,12 +8,11 @@ use std::collections::HashSet;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use beatrix_core::catalog::{Part, Refusal};
-use beatrix_core::model::{Existence, Lifetime, LivenessKind, Surface};
-use beatrix_engine::registry::IMPORTS_MAX;
-use beatrix_engine::{Registry, WriteError, Written};
+use beatrix_core::model::{Lifetime, LivenessKind, Surface};
+use beatrix_engine::registry::{IMPORTS_MAX, Proposal, Wanted};
+use beatrix_engine::{Registry, WriteError};
 use beatrix_wire as wire;
 use beatrix_wire::problem::kind;
-use futures_util::future::join_all;
 
 use super::IMPORT_BYTES_MAX;
 use super::check::{Follower, parse};
@@ -80,12 +79,16 @@ pub(crate) async fn import(
         report.changed = wanted.len() as u64;
         return Ok(axum::Json(report));
     }
-    // Proposed in their order, answered together: so they are committed in groups.
-    let done = wanted.into_iter().map(|(line, wish)| {
-        let registry = &registry;
-        async move { (line, wish.carry_out(registry).await) }
-    });
-    for (line, outcome) in join_all(done).await {
+    // Each has its place before the next is proposed; answered together, so they are committed in groups.
+    let mut proposed = Vec::with_capacity(wanted.len());
+    for (line, wish) in wanted {
+        proposed.push((line, wish.propose(&registry).await?));
+    }
+    let mut outcomes = Vec::with_capacity(proposed.len());
+    for (line, proposal) in proposed {
+        outcomes.push((line, proposal.outcome().await));
+    }
+    for (line, outcome) in outcomes {
         match outcome {
             Ok(true) => report.changed += 1,
             Ok(false) => report.unchanged += 1,
@@ -171,50 +174,65 @@ impl Wish {
         kind == LivenessKind::Session || persistent_only && kind.lifetime() == Lifetime::Ephemeral
     }
 
-    /// Returns whether it changed anything.
-    async fn carry_out(self, registry: &Registry) -> std::result::Result<bool, WriteError> {
-        let changed = |written: Written| written.changed;
-        match self {
-            Self::Put(Entry::Namespace(namespace, info)) => {
-                let declared = registry.declare_namespace(namespace, info, Existence::Any);
-                declared.await.map(changed)
-            }
-            Self::Put(Entry::Setting(name, value)) => registry.set(name, Some(value)).await.map(changed),
+    /// Returns when it has its place in the order of all writes.
+    async fn propose(self, registry: &Registry) -> std::result::Result<Proposed, WriteError> {
+        let (wanted, removes) = match self {
+            Self::Put(Entry::Namespace(namespace, info)) => (Wanted::Namespace(namespace, info), false),
+            Self::Put(Entry::Setting(name, value)) => (Wanted::Setting(name, Some(value)), false),
             // It comes into being with its first part.
-            Self::Put(Entry::Service(_, None)) => Ok(false),
+            Self::Put(Entry::Service(_, None)) => return Ok(Proposed::Nothing),
             Self::Put(Entry::Service(service, Some(settings))) => {
-                registry.declare_whole(service, &settings).await.map(changed)
+                (Wanted::Settings(service, settings), false)
             }
             Self::Put(Entry::Layer(service, piece)) => {
-                registry.import(service, Part::Layer(*piece)).await.map(changed)
+                (Wanted::Part(service, Box::new(Part::Layer(*piece))), false)
             }
-            Self::Put(Entry::Instance(service, piece)) => registry
-                .import(service, Part::Instance(*piece))
-                .await
-                .map(changed),
-            Self::Remove(place) => match remove(registry, place).await {
-                Ok(written) => Ok(written.changed),
-                // It is not there, or has more than what a backup may take away.
-                Err(WriteError::Refused(
-                    Refusal::ServiceNotFound(_)
-                    | Refusal::InstanceNotFound(..)
-                    | Refusal::NamespaceNotFound(_)
-                    | Refusal::ServiceNotEmpty(_),
-                )) => Ok(false),
-                Err(error) => Err(error),
-            },
+            Self::Put(Entry::Instance(service, piece)) => {
+                (Wanted::Part(service, Box::new(Part::Instance(*piece))), false)
+            }
+            Self::Remove(place) => (removal(place), true),
+        };
+        let proposal = registry.put_back(wanted).await?;
+        Ok(Proposed::Waits { proposal, removes })
+    }
+}
+
+/// A line that was proposed.
+enum Proposed {
+    /// It asks for nothing by itself.
+    Nothing,
+    Waits {
+        proposal: Proposal,
+        removes: bool,
+    },
+}
+
+impl Proposed {
+    /// Returns whether it changed anything.
+    async fn outcome(self) -> std::result::Result<bool, WriteError> {
+        let Self::Waits { proposal, removes } = self else {
+            return Ok(false);
+        };
+        match proposal.answer().await {
+            Ok(written) => Ok(written.changed),
+            // It is not there, or has more than what a backup may take away.
+            Err(WriteError::Refused(
+                Refusal::ServiceNotFound(_)
+                | Refusal::InstanceNotFound(..)
+                | Refusal::NamespaceNotFound(_)
+                | Refusal::ServiceNotEmpty(_),
+            )) if removes => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }
 
-async fn remove(registry: &Registry, place: Place) -> std::result::Result<Written, WriteError> {
+fn removal(place: Place) -> Wanted {
     match place {
-        Place::Namespace(namespace) => registry.remove_namespace(namespace).await,
-        Place::Setting(name) => registry.set(name, None).await,
-        Place::Service(service, Within::Itself) => registry.remove_service(service).await,
-        Place::Service(service, Within::Layer(endpoint)) => registry.clear_operator(service, endpoint).await,
-        Place::Service(service, Within::Instance(endpoint)) => {
-            registry.evict_persistent(service, endpoint).await
-        }
+        Place::Namespace(namespace) => Wanted::NoNamespace(namespace),
+        Place::Setting(name) => Wanted::Setting(name, None),
+        Place::Service(service, Within::Itself) => Wanted::NoService(service),
+        Place::Service(service, Within::Layer(endpoint)) => Wanted::NoLayer(service, endpoint),
+        Place::Service(service, Within::Instance(endpoint)) => Wanted::NoInstance(service, endpoint),
     }
 }

@@ -129,6 +129,50 @@ async fn what_is_to_be_removed_is_and_who_beats_stays() {
     assert_eq!(door.service().await.instances.len(), 1);
 }
 
+/// An instance never comes before the layer that stands before it, nor a service's removal before that of its last
+/// instance: of far more lines than a task may send at one go.
+#[tokio::test]
+async fn lines_are_carried_out_in_their_order() {
+    const COUNT: usize = 400;
+    let lines = exported(&filled().await).await;
+    let line = |of: &str| lines.lines().find(|line| line.contains(of)).unwrap();
+    let (layer, instance) = (line("\"kind\":\"layer\""), line("\"static\""));
+    let lease = instance.split("\"lease\":\"").nth(1).unwrap()[..16].to_owned();
+    let at = |number: usize| format!("10.1.{}.{}", number >> 8, number & 255);
+    let put: String = (0..COUNT)
+        .map(|number| {
+            let instance = instance.replace(&lease, &format!("{:016x}", number + 1));
+            format!("{layer}\n{instance}\n").replace("10.0.0.1", &at(number))
+        })
+        .collect();
+    let mut config = beatrix_engine::EngineConfig::default();
+    config.catalog.instances_max = COUNT;
+    let door = Door::with(config).await;
+    let report = import(&door, "", &put).await;
+    assert_eq!((report.changed as usize, report.refused.len()), (2 * COUNT, 0));
+    let page: wire::EventsPage = door.get("/api/v1/events?limit=1000").await.json();
+    let seen: Vec<_> = page
+        .events
+        .iter()
+        .map(|event| (event.kind, event.address.clone()))
+        .collect();
+    let wanted: Vec<_> = (0..COUNT)
+        .map(|number| (wire::ChangeKind::Registered, at(number)))
+        .collect();
+    assert_eq!(seen, wanted);
+    let of = r#""namespace":"public","group":"DEFAULT_GROUP","service":"orders""#;
+    let mut removals = String::new();
+    for number in 0..COUNT {
+        for part in ["instance", "layer"] {
+            removals += &format!("{{\"kind\":\"remove\",{of},\"{part}\":\"{}:80\"}}\n", at(number));
+        }
+    }
+    removals += &format!("{{\"kind\":\"remove\",{of}}}\n");
+    let report = import(&door, "", &removals).await;
+    assert_eq!((report.changed as usize, report.unchanged), (2 * COUNT + 1, 0));
+    assert_eq!(door.get(SERVICE).await.status, 404);
+}
+
 /// 100,000 instances are written in pieces: of the backup no more than some hundred kilobytes are there at once.
 #[tokio::test]
 async fn a_large_backup_is_written_in_bounded_pieces_and_read_back() {

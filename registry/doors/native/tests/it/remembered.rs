@@ -90,7 +90,7 @@ impl History for Kept {
         }
     }
 
-    fn settle(&self) -> BoxFuture<'_, Result<(), JournalError>> {
+    fn settle(&self, _: Revision) -> BoxFuture<'_, Result<(), JournalError>> {
         Box::pin(std::future::ready(Ok(())))
     }
 

@@ -14,7 +14,6 @@ use crate::journal::{Gap, Known};
 use super::codec::frame::Header;
 use super::disk::Disk;
 use super::meta::{Meta, is_spanned};
-use super::queue::Queue;
 use super::recovery::{Damage, Reading, read_checkpoint};
 use super::state::StorageState;
 use super::store::{Store, StoreError};
@@ -53,25 +52,13 @@ pub struct History {
     open: Arc<Open>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) state: Arc<StorageState>,
-    /// `None` before it is restored.
-    pub(super) queue: Option<Arc<Queue>>,
 }
 
 impl History {
     /// Of this journal.
     #[must_use]
-    pub(super) fn new(
-        open: Arc<Open>,
-        disk: Arc<dyn Disk>,
-        state: Arc<StorageState>,
-        queue: Option<Arc<Queue>>,
-    ) -> Self {
-        Self {
-            open,
-            disk,
-            state,
-            queue,
-        }
+    pub(super) fn new(open: Arc<Open>, disk: Arc<dyn Disk>, state: Arc<StorageState>) -> Self {
+        Self { open, disk, state }
     }
 
     pub(super) fn store(&self) -> Result<Arc<Store>, HistoryError> {

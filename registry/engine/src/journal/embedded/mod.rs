@@ -247,7 +247,6 @@ impl Embedded {
             Arc::clone(&self.open),
             Arc::clone(&self.disk),
             Arc::clone(&self.state),
-            self.queue.clone(),
         )
     }
 

@@ -15,9 +15,9 @@ use super::history::{History, HistoryError, goes_on};
 
 /// How many records one question for events looks at.
 const LOOKED_AT_MAX: usize = 200_000;
-/// How long is waited for the writer: what is written behind is there within 100 ms.
+/// How long is waited for the writer, a second: what is written behind is there within 100 ms, unless the disk is slow.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-const LOOKS: u32 = 24;
+const LOOKS: u32 = 200;
 
 impl From<HistoryError> for JournalError {
     fn from(error: HistoryError) -> Self {
@@ -101,20 +101,22 @@ impl Past for History {
         })
     }
 
-    fn settle(&self) -> BoxFuture<'_, Result<(), JournalError>> {
-        let newest = self.queue.as_ref().map_or(Revision::ZERO, |queue| queue.newest());
+    fn settle(&self, until: Revision) -> BoxFuture<'_, Result<(), JournalError>> {
         Box::pin(async move {
             for _ in 0..LOOKS {
                 let figures = self.state.figures();
+                // What was not written while the disk failed is in a checkpoint.
+                if figures.durable.max(figures.checkpoint_until) >= until {
+                    return Ok(());
+                }
                 if let Some(trouble) = figures.trouble {
                     return Err(JournalError(trouble.error));
                 }
-                if figures.durable >= newest {
-                    break;
-                }
                 std::thread::sleep(LOOK_EVERY);
             }
-            Ok(())
+            Err(JournalError(format!(
+                "what was committed up to revision {until} is not written yet"
+            )))
         })
     }
 

@@ -29,6 +29,8 @@ pub struct StorageFigures {
     pub checkpoint_bytes: u64,
     /// The log is needed after this revision.
     pub checkpoint_revision: Revision,
+    /// The newest checkpoint has everything up to this revision.
+    pub checkpoint_until: Revision,
     /// When the newest checkpoint was finished; `None` if there is none.
     pub checkpoint_at: Option<Wall>,
     /// The newest revision that is durable.

@@ -178,7 +178,10 @@ impl Group {
         let unsure = reserved > 0
             && match &*command {
                 Command::CloseSession { .. } => true,
-                Command::Register { .. } | Command::Import { .. } => near_limits(catalog, reserved),
+                Command::Register { .. } => near_limits(catalog, reserved),
+                Command::Import { service, .. } => {
+                    near_limits(catalog, reserved) || catalog.near_layers_max(service.borrowed(), reserved)
+                }
                 _ => false,
             };
         let keep = catalog.keep(&command);

@@ -342,3 +342,24 @@ async fn an_unfinished_checkpoint_is_not_used_and_does_not_stay() {
     };
     until("the end of what was left", || numbers().is_empty()).await;
 }
+
+/// Whoever asks for the newest state is not told an older one as if it were that.
+#[tokio::test]
+async fn what_is_not_written_in_time_is_not_told_as_settled() {
+    let disk = SimDisk::default();
+    let mut started = start(&disk).await;
+    let newest = commit(&mut started.journal, 0..5, Keep::Behind).await.unwrap();
+    let history = Journal::history(&started.journal).unwrap();
+    history.settle(newest).await.unwrap();
+    let error = history.settle(newest.next()).await.unwrap_err().to_string();
+    assert!(error.contains("is not written yet"), "{error}");
+    // What a checkpoint has need not be in the log.
+    disk.fail(Some(std::io::ErrorKind::StorageFull));
+    assert!(commit(&mut started.journal, 5..6, Keep::Durable).await.is_err());
+    let behind = commit(&mut started.journal, 6..9, Keep::Behind).await.unwrap();
+    assert!(history.settle(behind).await.is_err());
+    disk.fail(None);
+    started.checkpoints().wanted().await;
+    super::checkpoint(&started, behind, 0..9).await.unwrap();
+    history.settle(behind).await.unwrap();
+}

@@ -354,6 +354,7 @@ impl Writer {
             figures.log_bytes_since_checkpoint = self.place.offset - self.place.checkpoint_offset;
             figures.checkpoint_bytes = last.map_or(0, |last| last.bytes);
             figures.checkpoint_revision = last.map_or(Revision::ZERO, |last| last.as_of);
+            figures.checkpoint_until = last.map_or(Revision::ZERO, |last| last.until);
             figures.checkpoint_at = last.map(|last| last.at);
             figures.history_from = oldest.map(|oldest| oldest.first);
             figures.history_since = oldest.map(|oldest| oldest.at);
