@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::beats::check_tables;
 use crate::catalog::CatalogConfig;
-use crate::catalog::testing::{World, key, probed};
+use crate::catalog::testing::{World, key, labelled, probed};
 use crate::liveness::Finding;
 use crate::model::{Health, Reason, Registration};
 
@@ -59,4 +59,45 @@ fn a_bad_answer_interrupts_the_hold_also_if_that_could_not_be_committed() {
         world.advance(seconds(400));
         assert_eq!(world.member("s", A).unwrap().state.health, Health::Unhealthy);
     }
+}
+
+#[test]
+fn who_registers_anew_again_and_again_is_found_dead_by_his_fall() {
+    let mut world = World::without_guard();
+    world.register("s", A, probed(2, 3));
+    for turn in 0..2 {
+        world.advance(seconds(5));
+        world.probed("s", A, false);
+        world.register("s", A, labelled("turn", &turn.to_string(), probed(2, 3)));
+    }
+    world.probed("s", A, false);
+    assert_eq!(reason(&world), (Health::Unhealthy, Reason::ProbeFailed));
+    check_tables(&world);
+}
+
+#[test]
+fn a_registration_that_asks_the_same_keeps_the_turn_the_last_result_and_the_probe_in_flight() {
+    let mut world = World::without_guard();
+    world.register("s", A, probed(2, 3));
+    world.probed("s", A, false);
+    let scheduled = |world: &World| world.explain("s", A).probe.unwrap();
+    let before = scheduled(&world);
+    world.register("s", A, labelled("k", "v", probed(2, 3)));
+    assert_eq!(scheduled(&world), before);
+    world.advance(seconds(20));
+    let task = world.catalog.probes_due(world.now, Duration::ZERO, 1).remove(0);
+    world.register("s", A, labelled("k", "w", probed(2, 3)));
+    let done = crate::catalog::ProbeDone {
+        ticket: task.ticket,
+        result: Some(crate::catalog::testing::result(Finding::Bad)),
+    };
+    world
+        .catalog
+        .probed([done], world.now, crate::model::Wall(0), Duration::ZERO);
+    assert_eq!(world.catalog.probe_counts().dropped, 0);
+    assert_eq!(scheduled(&world).last.unwrap().streak, 2);
+    // Asked otherwise it begins anew.
+    world.register("s", A, probed(2, 4));
+    assert_eq!(scheduled(&world).last, None);
+    assert_eq!(scheduled(&world).against, 0);
 }
