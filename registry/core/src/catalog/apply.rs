@@ -10,7 +10,7 @@ use crate::model::{
 
 use super::Catalog;
 use super::command::{Committed, Mutation};
-use super::probing::stays_measured;
+use super::probing::{asked_alike, stays_measured};
 use super::service::{CountedAs, Shared};
 use super::slots::Slot;
 
@@ -129,8 +129,17 @@ impl Catalog {
             Some(number) => number,
             None => self.slots.insert(Slot::new(index, endpoint.clone())),
         };
+        let before = known.and_then(|number| self.at_slot(number));
+        let alike =
+            before.is_some_and(|(.., member)| asked_alike(&member.record.registration, &registration));
+        let same_health = before.is_some_and(|(.., member)| member.state.health == health);
         if let Some(slot) = self.slots.get_mut(number) {
+            let streak = slot.streak;
             slot.begin(&liveness, registration.expires, moment.now);
+            // Or one that registers often would never be found dead.
+            if alike && same_health {
+                slot.streak = streak;
+            }
         }
         if let Liveness::Session(session) = liveness {
             self.sessions.entry(session).or_default().insert(number);
@@ -209,7 +218,11 @@ impl Catalog {
         }
         self.flag(number);
         self.arm(number);
-        self.schedule_probe(number, moment.now);
+        if !alike {
+            self.schedule_probe(number, moment.now);
+        } else if !same_health {
+            self.probes.settle(number);
+        }
         self.changed(index, endpoint, kind, Reason::Registered, moment)
     }
 

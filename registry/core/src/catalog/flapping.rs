@@ -121,7 +121,7 @@ impl Catalog {
         })
     }
 
-    /// Whether one that is held down is well at this very moment. A probe that fails says so when it does.
+    /// Whether one that is held down is well at this very moment. A probe that fails ends the hold when it does.
     fn is_well(&self, number: u32, now: Mono) -> bool {
         let Some(slot) = self.slots.get(number) else {
             return false;

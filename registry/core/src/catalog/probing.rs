@@ -57,13 +57,17 @@ pub struct ProbeReport {
 /// Whether what probes measured of `member` stays when it is registered so: it is the same run of the same instance, asked
 /// in the same way.
 pub(super) fn stays_measured(member: &Member, registration: &Registration) -> bool {
-    let known = &member.record.registration;
     let measured = matches!(
         member.state.reason,
         Reason::ProbePassed | Reason::ProbeFailed | Reason::Guarded | Reason::Steady | Reason::Reported
     );
-    measured
-        && matches!(known.liveness, Liveness::Probe(_))
+    measured && asked_alike(&member.record.registration, registration)
+}
+
+/// Whether it is the same run of the same instance, probed in the same way: what was asked and counted so far goes on. How
+/// its cluster is checked is the cluster's, and does not change by a registration.
+pub(super) fn asked_alike(known: &Registration, registration: &Registration) -> bool {
+    matches!(known.liveness, Liveness::Probe(_))
         && known.liveness == registration.liveness
         && known.cluster == registration.cluster
         && known.incarnation == registration.incarnation
@@ -167,7 +171,9 @@ impl Catalog {
         // While many are confirmed that is shown at the end, for all.
         let unconfirmed = member.state.marks.has(Marks::UNCONFIRMED) && self.asks_first_beats();
         // One that is held down has to be well without interruption: the first bad answer is one.
-        let interrupted = !good && self.flaps.is_held(number);
+        // It is so at once, whatever comes of its commit, and also where a guard holds.
+        let held = self.flaps.is_held(number) || member.state.reason == Reason::Flapping;
+        let interrupted = !good && held;
         let of_cluster = member.record.registration.liveness == Liveness::Probe(Probe::OfCluster);
         let at_once = of_cluster && finding == Finding::Down;
         let (rise, fall) = (spec.rise(), if at_once { 1 } else { spec.fall() });
@@ -180,6 +186,9 @@ impl Catalog {
             Finding::Silent => Flip::Doubted,
             _ => Flip::Falls,
         };
+        if interrupted {
+            self.flaps.interrupt(number);
+        }
         let again = self.probes.flips.get(&number).map(|(flip, _)| *flip);
         let flip = match again {
             _ if completed && good => Some(Flip::Rises),
@@ -217,10 +226,11 @@ impl Catalog {
     /// unhealthy otherwise.
     pub(super) fn doubted(&mut self, number: u32, now: Mono) -> Option<Mutation> {
         self.probes.unqueue(number, true)?;
-        if !self.held(number) {
+        let (slot, service, member) = self.at_slot(number)?;
+        // One that is held down is unhealthy already: nothing is protected there, and it is not well.
+        if !self.held(number) || member.state.reason == Reason::Flapping {
             return self.probe_fell(number, now);
         }
-        let (slot, service, member) = self.at_slot(number)?;
         let doubted = member.state.health == Health::Healthy && !member.state.suspect();
         if !doubted {
             return self.probe_confirmed(number);
@@ -282,7 +292,7 @@ impl Catalog {
 
     fn probe_fell(&self, number: u32, now: Mono) -> Option<Mutation> {
         let (slot, service, member) = self.at_slot(number)?;
-        let falls = member.state.health == Health::Healthy || self.flaps.is_held(number);
+        let falls = member.state.health == Health::Healthy || member.state.reason == Reason::Flapping;
         falls.then(|| Mutation::Measured {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),

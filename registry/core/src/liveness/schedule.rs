@@ -6,7 +6,8 @@
 //! start makes a burst. What "its own" means is a hash with a seed: with the same seed all of it happens again.
 //!
 //! - **Bounds.** At most so many probes are in flight, and at most so many at one address, so that an address that hangs
-//!   keeps nobody else waiting. Who waits for its address stands in a line of that address.
+//!   keeps nobody else waiting. Who waits for its address stands in a line of that address, of which somebody always is
+//!   in the queue or in flight.
 //! - **Behind.** Who has been due longest is next. How late a probe begins is counted. Who missed a whole turn is not asked
 //!   twice for it: the next probe is one interval after this one.
 //! - **Generations.** Each entry has a number of its own. A result that began under another one (the instance was
@@ -16,12 +17,16 @@
 //!
 //! Time is liveness time: what the process slept through makes nobody due.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use line::Line;
+
 use super::{Lateness, ProbeResult};
 use crate::model::{Mono, ProbeSpec, Wall};
+
+mod line;
 
 /// A first probe comes within this time, or within the interval if that is shorter.
 const FIRST_WITHIN: Duration = Duration::from_secs(1);
@@ -121,7 +126,7 @@ pub(crate) struct Schedule {
     config: ProbeConfig,
     entries: HashMap<u32, Entry, ahash::RandomState>,
     queue: BTreeSet<(Mono, u32)>,
-    addresses: HashMap<u64, Address, ahash::RandomState>,
+    addresses: HashMap<u64, Line, ahash::RandomState>,
     in_flight: usize,
     generation: u64,
     /// Whether somebody is due sooner than anybody was when it was last asked.
@@ -150,12 +155,6 @@ enum Place {
     /// In the line of its address.
     Waiting,
     InFlight,
-}
-
-#[derive(Debug, Default)]
-struct Address {
-    in_flight: usize,
-    waiting: VecDeque<(u32, u64)>,
 }
 
 impl Schedule {
@@ -198,8 +197,19 @@ impl Schedule {
         let Some(entry) = self.entries.remove(&slot) else {
             return false;
         };
-        if entry.place == Place::Queued {
-            self.queue.remove(&(entry.due, slot));
+        match entry.place {
+            Place::Queued => {
+                self.queue.remove(&(entry.due, slot));
+                // It may have been called up, and then nobody else was.
+                self.call_up(entry.address);
+            }
+            Place::Waiting => {
+                if let Some(line) = self.addresses.get_mut(&entry.address) {
+                    line.leave(entry.due, slot);
+                }
+                self.close_if_idle(entry.address);
+            }
+            Place::InFlight => {}
         }
         true
     }
@@ -235,9 +245,9 @@ impl Schedule {
                 continue;
             };
             let address = self.addresses.entry(entry.address).or_default();
-            if address.in_flight >= self.config.in_flight_per_address_max {
+            if !address.has_room(self.config.in_flight_per_address_max) {
                 entry.place = Place::Waiting;
-                address.waiting.push_back((slot, entry.generation));
+                address.wait(due, slot);
                 continue;
             }
             address.in_flight += 1;
@@ -364,26 +374,31 @@ impl Schedule {
         self.queue.insert((due, slot));
     }
 
-    /// Room at an address: the first of its line goes back into the queue, where it has been due for long.
+    /// Room at an address.
     fn leave_address(&mut self, number: u64) {
-        let Some(address) = self.addresses.get_mut(&number) else {
-            return;
-        };
-        address.in_flight = address.in_flight.saturating_sub(1);
-        let mut next = None;
-        while let Some((slot, generation)) = address.waiting.pop_front() {
-            let waits = |entry: &&mut Entry| entry.generation == generation && entry.place == Place::Waiting;
-            if let Some(entry) = self.entries.get_mut(&slot).filter(waits) {
-                entry.place = Place::Queued;
-                next = Some((slot, entry.due));
-                break;
-            }
+        if let Some(address) = self.addresses.get_mut(&number) {
+            address.in_flight = address.in_flight.saturating_sub(1);
         }
-        if address.in_flight == 0 && address.waiting.is_empty() {
-            self.addresses.remove(&number);
-        }
-        if let Some((slot, due)) = next {
+        self.call_up(number);
+    }
+
+    /// The first of the line of an address, if there is room for it, goes back into the queue, where it has been due for
+    /// long.
+    fn call_up(&mut self, number: u64) {
+        let max = self.config.in_flight_per_address_max;
+        let next = self.addresses.get_mut(&number).and_then(|line| line.call_up(max));
+        self.close_if_idle(number);
+        if let Some((due, slot)) = next
+            && let Some(entry) = self.entries.get_mut(&slot)
+        {
+            entry.place = Place::Queued;
             self.queue_up(slot, due);
+        }
+    }
+
+    fn close_if_idle(&mut self, number: u64) {
+        if self.addresses.get(&number).is_some_and(Line::is_idle) {
+            self.addresses.remove(&number);
         }
     }
 

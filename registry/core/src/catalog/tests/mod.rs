@@ -10,6 +10,7 @@ mod flapping;
 mod guard;
 mod guard_end;
 mod guard_forced;
+mod health;
 mod importing;
 mod layers;
 mod lifecycle;

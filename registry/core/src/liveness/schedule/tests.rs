@@ -143,7 +143,8 @@ fn an_address_that_hangs_keeps_nobody_else_waiting() {
     assert_eq!(taken.iter().filter(|ticket| ticket.slot < 10).count(), 2);
     assert!(taken.iter().any(|ticket| ticket.slot == 10));
     // Each that ends lets in the next of the line, those who are due longest first, and nobody is lost.
-    let mut open: VecDeque<Ticket> = taken.into_iter().filter(|ticket| ticket.slot < 10).collect();
+    let mut open: std::collections::VecDeque<Ticket> =
+        taken.into_iter().filter(|ticket| ticket.slot < 10).collect();
     let mut seen = 2;
     while let Some(ticket) = open.pop_front() {
         end(&mut schedule, ticket, at_ms(1_500));
@@ -229,4 +230,103 @@ fn the_newest_result_is_kept_with_how_many_in_a_row_were_like_it() {
     let counts = schedule.counts();
     assert_eq!((counts.passed, counts.failed, counts.dropped), (1, 2, 1));
     assert_eq!(counts.results["test"], 3);
+}
+
+/// What must be so of all lines at all times.
+fn check_lines(schedule: &Schedule) {
+    for (number, line) in &schedule.addresses {
+        let of = |place| {
+            schedule
+                .entries
+                .values()
+                .filter(|entry| entry.address == *number && entry.place == place)
+                .count()
+        };
+        assert_eq!(line.len(), of(Place::Waiting), "each waits once");
+        assert!(
+            line.len() == 0 || line.in_flight + of(Place::Queued) > 0,
+            "somebody is before those who wait"
+        );
+        assert!(!line.is_idle());
+    }
+}
+
+#[test]
+fn a_line_goes_on_if_the_one_who_was_called_up_goes_before_its_turn() {
+    let mut schedule = schedule(10, 1);
+    for slot in 1..=3 {
+        schedule.enter(slot, each(seconds(5)), 7, at_ms(0));
+    }
+    let first = take(&mut schedule, at_ms(1_000));
+    assert_eq!(first.len(), 1);
+    schedule.leave(first[0].slot);
+    end(&mut schedule, first[0], at_ms(1_100));
+    let (_, called_up) = *schedule.queue.first().unwrap();
+    schedule.leave(called_up);
+    check_lines(&schedule);
+    let last = *schedule.entries.keys().next().unwrap();
+    let probed = run(&mut schedule, at_ms(60_000));
+    assert!(
+        probed.len() > 10 && probed.iter().all(|(_, slot)| *slot == last),
+        "{probed:?}"
+    );
+}
+
+#[test]
+fn a_line_holds_each_once_however_often_it_is_registered_anew() {
+    let mut schedule = schedule(1_000, 1);
+    for slot in 1..=3 {
+        schedule.enter(slot, each(seconds(5)), 7, at_ms(0));
+    }
+    let hangs = take(&mut schedule, at_ms(1_000));
+    for turn in 1..1_000 {
+        let now = 1_000 * turn;
+        schedule.enter(3, each(seconds(5)), 7, at_ms(now));
+        take(&mut schedule, at_ms(now + 1_000));
+        check_lines(&schedule);
+    }
+    assert!(schedule.addresses[&7].len() <= 3);
+    (1..=3).for_each(|slot| assert!(schedule.leave(slot)));
+    hangs.into_iter().for_each(|ticket| {
+        end(&mut schedule, ticket, at_ms(2_000_000));
+    });
+    assert!(schedule.addresses.is_empty());
+}
+
+proptest::proptest! {
+    /// A line that is not empty has somebody before it, whatever comes, goes, begins and ends in whatever order.
+    #[test]
+    fn of_an_address_with_a_line_somebody_is_always_queued_or_in_flight(
+        steps in proptest::collection::vec((0..5_u8, 0..8_u32, 0..2_000_u64), 1..200),
+        per_address in 1..3_usize,
+    ) {
+        let mut schedule = schedule(4, per_address);
+        let (mut flying, mut now) = (Vec::new(), 0);
+        for (what, slot, ms) in steps {
+            match what {
+                0 => schedule.enter(slot, each(seconds(1 + u64::from(slot % 2))), u64::from(slot % 2), at_ms(now)),
+                1 => {
+                    schedule.leave(slot);
+                }
+                2 => {
+                    schedule.order(slot, at_ms(now));
+                }
+                3 if !flying.is_empty() => {
+                    let ticket = flying.swap_remove(slot as usize % flying.len());
+                    end(&mut schedule, ticket, at_ms(now));
+                }
+                _ => {
+                    now += ms;
+                    flying.extend(take(&mut schedule, at_ms(now)));
+                }
+            }
+            check_lines(&schedule);
+        }
+        for ticket in flying {
+            end(&mut schedule, ticket, at_ms(now));
+        }
+        let there: BTreeSet<u32> = schedule.entries.keys().copied().collect();
+        let probed = run(&mut schedule, at_ms(now + 10_000));
+        proptest::prop_assert_eq!(probed.into_iter().map(|(_, slot)| slot).collect::<BTreeSet<_>>(), there);
+    }
 }
