@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use beatrix_core::model::{Endpoint, ProbeSpec};
 use beatrix_engine::probing::{self, Probing};
-use beatrix_probes::{Prober, ProberConfig};
+use beatrix_probes::{OwnAddresses, Prober, ProberConfig};
 
 use crate::config::Config;
 
@@ -13,9 +13,11 @@ use crate::config::Config;
 pub(crate) struct Asking(Prober);
 
 impl Asking {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, own: OwnAddresses) -> Self {
         Self(Prober::new(ProberConfig {
             allow: config.probe_targets_allowed.clone(),
+            deny: config.probe_targets_denied.clone(),
+            own,
             ..ProberConfig::default()
         }))
     }

@@ -4,6 +4,7 @@ use anyhow::Context;
 use axum::Router;
 use beatrix_engine::Registry;
 use beatrix_nacos::udp::{Pusher, Sockets};
+use beatrix_probes::OwnAddresses;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -41,11 +42,13 @@ pub fn router(registry: &Registry, pusher: Pusher) -> Router {
 /// # Errors
 /// If the journal cannot be read, the address cannot be bound, or the system has no randomness.
 pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let registry = start::registry(&config).await?;
+    let own = OwnAddresses::default();
+    let registry = start::registry(&config, own.clone()).await?;
     let http = TcpListener::bind(config.http_addr)
         .await
         .with_context(|| format!("cannot listen on http_addr {}", config.http_addr))?;
     let http_addr = http.local_addr()?;
+    own.tell(vec![http_addr]);
     tracing::info!(
         %http_addr,
         version = env!("CARGO_PKG_VERSION"),

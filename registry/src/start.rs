@@ -8,22 +8,23 @@ use beatrix_engine::journal::Memory;
 use beatrix_engine::journal::embedded::{Embedded, EmbeddedConfig};
 use beatrix_engine::random::Random;
 use beatrix_engine::{Registry, RegistryBuilder};
+use beatrix_probes::OwnAddresses;
 
 use crate::asking::Asking;
 use crate::config::{Config, JournalKind};
 
-/// Starts the registry. With the embedded journal it then knows what it knew before.
+/// Starts the registry. It does not probe what `own` says. With the embedded journal it then knows what it knew before.
 ///
 /// # Errors
 /// If the system has no randomness, or the journal cannot be opened or read.
-pub(crate) async fn registry(config: &Config) -> anyhow::Result<Registry> {
+pub(crate) async fn registry(config: &Config, own: OwnAddresses) -> anyhow::Result<Registry> {
     let random = Random::from_system().context("no randomness from the system")?;
     let epoch = random.epoch();
     let clock = Arc::new(SystemClock::new());
     let builder = RegistryBuilder::new(config.engine.clone(), random)
         .with_clock(Arc::clone(&clock) as _)
         .with_own_thread()
-        .with_probing(Arc::new(Asking::new(config)));
+        .with_probing(Arc::new(Asking::new(config, own)));
     match config.journal {
         JournalKind::Memory => Ok(builder.start(Memory::new(epoch)).await?),
         JournalKind::Embedded => {

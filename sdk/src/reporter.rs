@@ -28,6 +28,8 @@ const PENDING_MAX: usize = 1_000;
 const REPORTS_MAX: usize = 100;
 /// How much of an error is told, in bytes.
 const ERROR_LEN_MAX: usize = 256;
+/// How much of the client's name is told, in bytes. The registry takes ids of 128.
+const NAME_LEN_MAX: usize = 100;
 /// How far back a report reaches, in milliseconds.
 const WINDOW_MS_MAX: u64 = 60_000;
 
@@ -56,7 +58,7 @@ impl Reporter {
     /// Reports under `name` and something that no other client has.
     pub(crate) fn new(transport: Arc<Transport>, name: Option<&str>) -> Self {
         let own = (transport.dice.unit() * f64::from(u32::MAX)) as u32;
-        let consumer = format!("{:.100}-{own:08x}", name.unwrap_or("sdk"));
+        let consumer = consumer(name.unwrap_or("sdk"), own);
         Self {
             pending: Mutex::default(),
             wake: Notify::new(),
@@ -143,6 +145,15 @@ impl Reporter {
     }
 }
 
+/// A name and a number, in as many bytes as the registry takes.
+fn consumer(name: &str, own: u32) -> String {
+    let mut end = name.len().min(NAME_LEN_MAX);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}-{own:08x}", &name[..end])
+}
+
 /// As much of an error as is told, in one line.
 fn shortened(error: &dyn Display) -> String {
     let mut text = String::new();
@@ -161,6 +172,20 @@ fn shortened(error: &dyn Display) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_id_of_a_consumer_is_cut_by_bytes_and_between_characters() {
+        for (name, bytes) in [
+            ("orders", 6),
+            (&"o".repeat(300), 100),
+            (&"🦀".repeat(50), 100),
+            (&"日".repeat(64), 99),
+        ] {
+            let id = consumer(name, 0xabcd);
+            assert_eq!(id.len(), bytes + 9, "{id}");
+            assert!(id.len() <= 128 && id.ends_with("-0000abcd"));
+        }
+    }
 
     #[test]
     fn an_error_is_told_in_one_short_line() {

@@ -21,6 +21,8 @@ pub struct EngineConfig {
     pub services_per_subscriber_max: usize,
     /// How often consumers may report instances that they cannot reach.
     pub report_pace: ReportPace,
+    /// Whether instances may ask for probes by a method that may change something (POST). Default: no.
+    pub probe_methods_unsafe: bool,
     /// Bounds and times of the catalog.
     pub catalog: CatalogConfig,
 }
@@ -34,6 +36,7 @@ impl Default for EngineConfig {
             subscribers_max: 100_000,
             services_per_subscriber_max: 1_000,
             report_pace: ReportPace::default(),
+            probe_methods_unsafe: false,
             catalog: CatalogConfig::default(),
         }
     }

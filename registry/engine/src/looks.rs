@@ -26,13 +26,13 @@ use crate::probing::{Probing, asked};
 /// How many orders may wait.
 pub(crate) const ORDERS_MAX: usize = 1024;
 /// How many instances are looked at at once. The others wait.
-const IN_FLIGHT_MAX: usize = 16;
+pub(crate) const IN_FLIGHT_MAX: usize = 16;
 /// How long a look may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// An instance is looked at once within this time.
-const ONCE_IN: Duration = Duration::from_secs(5);
+pub(crate) const ONCE_IN: Duration = Duration::from_secs(5);
 /// Of how many instances it is known that they were looked at within that time. While there are so many, no others are.
-const RECENT_MAX: usize = 4096;
+pub(crate) const RECENT_MAX: usize = 4096;
 
 /// Who looks. See the module.
 #[derive(Debug)]
@@ -129,23 +129,42 @@ impl Looks {
 
 type Instance = (ServiceKey, Endpoint);
 
-/// Who was looked at lately.
+/// Why one may not be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It was, lately.
+    TooSoon,
+    /// So many were that nobody else is.
+    TooMany,
+}
+
+/// Who was looked at lately; or, elsewhere, was ordered to be probed.
 #[derive(Debug, Default)]
-struct Recent {
+pub(crate) struct Recent {
     known: HashSet<Instance>,
     in_order: VecDeque<(Mono, Instance)>,
 }
 
 impl Recent {
     /// Whether this one may be looked at now. Then it counts as looked at.
-    fn take(&mut self, instance: Instance, now: Mono) -> bool {
+    pub(crate) fn take(&mut self, instance: Instance, now: Mono) -> bool {
+        if self.refuses(&instance, now).is_some() {
+            return false;
+        }
+        self.known.insert(instance.clone());
+        self.in_order.push_back((now, instance));
+        true
+    }
+
+    /// Why this one may not be looked at now.
+    pub(crate) fn refuses(&mut self, instance: &Instance, now: Mono) -> Option<Refused> {
         while let Some((_, old)) = self.in_order.pop_front_if(|(at, _)| now.since(*at) >= ONCE_IN) {
             self.known.remove(&old);
         }
-        if self.in_order.len() >= RECENT_MAX || !self.known.insert(instance.clone()) {
-            return false;
+        if self.known.contains(instance) {
+            Some(Refused::TooSoon)
+        } else {
+            (self.in_order.len() >= RECENT_MAX).then_some(Refused::TooMany)
         }
-        self.in_order.push_back((now, instance));
-        true
     }
 }

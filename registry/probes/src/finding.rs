@@ -29,6 +29,8 @@ impl ProbeOutcome {
             | Self::MasterDown
             | Self::Forbidden(_)
             | Self::NoPort => Finding::Bad,
+            // Also a name that does not exist: the system's lookup tells that apart from a name server that is silent, but
+            // the standard library hands on no code of it, only a text.
             Self::Unreachable | Self::TimedOut | Self::Unresolved => Finding::Silent,
             Self::OwnTrouble(_) => Finding::Unasked,
         }

@@ -37,6 +37,6 @@ mod tests;
 
 pub use outcome::{ProbeOutcome, Verdict};
 pub use prober::{Prober, ProberConfig};
-pub use resolve::{LOOKUPS_MAX, Resolve, Resolved, SystemResolver};
-pub use targets::Network;
+pub use resolve::{LOOKUPS_MAX, LOOKUPS_OF_DOMAIN_MAX, Resolve, Resolved, SystemResolver};
+pub use targets::{Network, OwnAddresses};
 pub use wire::ANSWER_BYTES_MAX;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::http::Http;
 use crate::outcome::{ProbeOutcome, Step, Verdict};
 use crate::resolve::{Lookups, Resolve, SystemResolver};
-use crate::targets::{Network, Targets};
+use crate::targets::{Network, OwnAddresses, Targets};
 use crate::tls::Trust;
 use crate::wire::{Wire, within};
 use crate::{dial, grpc, mysql, redis};
@@ -25,6 +25,11 @@ pub struct ProberConfig {
     /// cloud's metadata service, unspecified ones and the broadcast one. Whoever may register an instance can have the
     /// registry dial what is allowed here. Default: none.
     pub allow: Vec<Network>,
+    /// Networks that may not be dialled, whatever else is said. Default: none, so that whoever may register an instance can
+    /// have the registry connect to any address and port that is not refused anyhow.
+    pub deny: Vec<Network>,
+    /// Where the registry listens, which is never dialled. Default: nowhere.
+    pub own: OwnAddresses,
     /// Roots that certificates may go back to, beside those of the system. Default: none.
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// Who knows the addresses of host names. Default: the system.
@@ -35,6 +40,8 @@ impl Default for ProberConfig {
     fn default() -> Self {
         Self {
             allow: Vec::new(),
+            deny: Vec::new(),
+            own: OwnAddresses::default(),
             extra_roots: Vec::new(),
             resolver: Arc::new(SystemResolver),
         }
@@ -45,6 +52,8 @@ impl fmt::Debug for ProberConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProberConfig")
             .field("allow", &self.allow)
+            .field("deny", &self.deny)
+            .field("own", &self.own)
             .field("extra_roots", &self.extra_roots.len())
             .finish_non_exhaustive()
     }
@@ -76,7 +85,7 @@ impl Prober {
         let trust = Trust::new(config.extra_roots);
         Self {
             shared: Arc::new(Shared {
-                targets: Targets::new(config.allow),
+                targets: Targets::new(config.allow, config.deny, config.own),
                 lookups: Lookups::new(config.resolver),
                 http: Http::new(&trust),
                 trust,
@@ -136,7 +145,7 @@ impl Prober {
         };
         // What is checked is what is dialled, so the form is settled first.
         let found: Vec<_> = found.iter().map(IpAddr::to_canonical).collect();
-        if let Some(ip) = found.iter().find(|ip| !self.shared.targets.permits(**ip)) {
+        if let Some(ip) = found.iter().find(|ip| !self.shared.targets.permits(**ip, port)) {
             return Err(ProbeOutcome::Forbidden(*ip));
         }
         let tried = found.into_iter().take(ADDRESSES_MAX);

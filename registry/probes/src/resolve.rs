@@ -1,12 +1,13 @@
 //! From a host name to addresses, once for each probe: whoever owns a name may answer differently the second time.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::outcome::{ProbeOutcome, Step};
@@ -15,6 +16,10 @@ use crate::outcome::{ProbeOutcome, Step};
 /// a name server that is silent would take all threads of the process. Who waits longer than his timeout for his turn was
 /// not asked.
 pub const LOOKUPS_MAX: usize = 32;
+
+/// How many of them may be of names under one domain, by its last two labels: its name servers may be silent, and those of
+/// others must not wait for them.
+pub const LOOKUPS_OF_DOMAIN_MAX: usize = 4;
 
 /// What a lookup gives, some time.
 pub type Resolved = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
@@ -44,6 +49,64 @@ impl Resolve for SystemResolver {
 pub(crate) struct Lookups {
     resolver: Arc<dyn Resolve>,
     turns: Arc<Semaphore>,
+    domains: Arc<Domains>,
+}
+
+/// The domains of which somebody looks up names, or waits for his turn to.
+#[derive(Debug, Default)]
+struct Domains(Mutex<HashMap<String, Arc<Semaphore>>>);
+
+/// Somebody who has to do with a domain. The last one takes its entry along.
+struct InDomain {
+    domains: Arc<Domains>,
+    domain: String,
+    turns: Option<Arc<Semaphore>>,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Domains {
+    fn of(self: &Arc<Self>, name: &str) -> InDomain {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        let from = name.rmatch_indices('.').nth(1).map_or(0, |(dot, _)| dot + 1);
+        let domain = name[from..].to_owned();
+        let mut known = self.known();
+        let turns = known
+            .entry(domain.clone())
+            .or_insert_with(|| Arc::new(Semaphore::new(LOOKUPS_OF_DOMAIN_MAX)));
+        InDomain {
+            turns: Some(Arc::clone(turns)),
+            domains: Arc::clone(self),
+            domain,
+            turn: None,
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Arc<Semaphore>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InDomain {
+    async fn wait(&mut self) {
+        if let Some(turns) = &self.turns {
+            // Never closed.
+            self.turn = Arc::clone(turns).acquire_owned().await.ok();
+        }
+    }
+}
+
+impl Drop for InDomain {
+    fn drop(&mut self) {
+        let mut known = self.domains.known();
+        (self.turn, self.turns) = (None, None);
+        // Others are counted under this lock only.
+        if known
+            .get(&self.domain)
+            .is_some_and(|turns| Arc::strong_count(turns) == 1)
+        {
+            known.remove(&self.domain);
+        }
+    }
 }
 
 impl Lookups {
@@ -51,20 +114,26 @@ impl Lookups {
         Self {
             resolver,
             turns: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+            domains: Arc::default(),
         }
     }
 
     /// All addresses of a name; at least one.
     pub(crate) async fn addresses(&self, name: &str, deadline: Instant) -> Step<Vec<IpAddr>> {
-        let turn = timeout_at(deadline, Arc::clone(&self.turns).acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else {
+        let mut domain = self.domains.of(name);
+        // First that of the domain, so that nobody holds one of all while he waits for his own domain.
+        let turn = timeout_at(deadline, async {
+            domain.wait().await;
+            Arc::clone(&self.turns).acquire_owned().await
+        });
+        let Ok(Ok(turn)) = turn.await else {
             return Err(ProbeOutcome::OwnTrouble("too many names are being looked up"));
         };
         let lookup = self.resolver.resolve(name);
         // A task, so that a lookup keeps its turn until it really ends, also when nobody waits for it any more.
         let lookup = tokio::spawn(async move {
             let found = lookup.await;
-            drop(turn);
+            drop((turn, domain));
             found
         });
         match timeout_at(deadline, lookup).await {

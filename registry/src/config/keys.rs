@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use beatrix_probes::Network;
+
 use super::{Config, JournalKind, LogFormat};
 
 /// One key of the configuration.
@@ -285,11 +287,32 @@ pub const KEYS: &[Key] = &[
                metadata services of clouds), separated by commas. Whoever may register an instance can then have the \
                registry connect there",
         set: |config, text| {
-            let networks = text.split(',').map(str::trim).filter(|text| !text.is_empty());
-            config.probe_targets_allowed = networks
-                .map(|text| text.parse().map_err(|_| NETWORKS.to_owned()))
-                .collect::<Result<_, _>>()?;
+            config.probe_targets_allowed = networks(text)?;
             Ok(())
+        },
+    },
+    Key {
+        name: "probe_targets_denied",
+        default: "",
+        help: "Addresses and networks that may not be probed, separated by commas; nothing lifts that. Without it \
+               whoever may register an instance can have the registry connect to any address and port that it reaches, \
+               but its own and those that are refused anyhow",
+        set: |config, text| {
+            config.probe_targets_denied = networks(text)?;
+            Ok(())
+        },
+    },
+    Key {
+        name: "probe_methods_unsafe",
+        default: "false",
+        help: "Whether instances may ask for probes by POST. Whoever may register one can then change state at any \
+               address that the registry reaches and that answers a POST without a body",
+        set: |config, text| {
+            put(
+                &mut config.engine.probe_methods_unsafe,
+                text,
+                "must be true or false",
+            )
         },
     },
     Key {
@@ -445,6 +468,13 @@ const INSTANCES_MAX: usize = 67_000_000;
 const NUMBER: &str = "must be a whole number";
 const NETWORKS: &str = "must be addresses and networks such as 169.254.0.0/16, without bits beyond the prefix, separated by commas";
 const COUNT: &str = "must be a whole number from 1 on, and not absurd";
+
+fn networks(text: &str) -> Result<Vec<Network>, String> {
+    let networks = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+    networks
+        .map(|text| text.parse().map_err(|_| NETWORKS.to_owned()))
+        .collect()
+}
 
 fn put<T: FromStr>(into: &mut T, text: &str, rule: &str) -> Result<(), String> {
     *into = text.parse().map_err(|_| rule.to_owned())?;

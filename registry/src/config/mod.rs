@@ -66,6 +66,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     /// Networks that may be probed although they are refused otherwise.
     pub probe_targets_allowed: Vec<Network>,
+    /// Networks that may not be probed, whatever else is said.
+    pub probe_targets_denied: Vec<Network>,
     /// The engine's settings.
     pub engine: EngineConfig,
     /// The times of instances that name none, in milliseconds: interval, unhealthy after, remove after. They become
@@ -88,6 +90,7 @@ impl Default for Config {
             connections_max: 200_000,
             shutdown_grace: Duration::from_secs(10),
             probe_targets_allowed: Vec::new(),
+            probe_targets_denied: Vec::new(),
             engine: EngineConfig::default(),
             timings_ms: [5_000, 15_000, 30_000],
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use beatrix_wire::{BeatRequest, DrainResponse};
 use reqwest::Method;
+use tokio::time::Instant;
 
 use super::Registration;
 use crate::Error;
@@ -12,10 +13,15 @@ use crate::transport::Call;
 
 /// How often the registry is told how many requests are in flight, while it waits for that.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
+/// How often it is looked whether requests are in flight, once the registry waits for nobody.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 impl Registration {
     /// As [`drain`](Self::drain), and waits as well until this process has no request in flight: `in_flight` says how
     /// many there are, and is asked again and again. Without callers who acknowledge there is only that to wait for.
+    ///
+    /// The registry is told by the lease. An instance without one, which is probed or static, cannot tell it; so `in_flight`
+    /// is waited for here as well, whatever the registry says. It must not count what is asked for by a probe.
     ///
     /// The answer comes at the deadline, whatever is left; [`DrainResponse::complete`] tells.
     ///
@@ -29,6 +35,7 @@ impl Registration {
         deadline: Duration,
         in_flight: impl Fn() -> u64 + Send + Sync,
     ) -> Result<DrainResponse, Error> {
+        let until = Instant::now() + deadline;
         // Before it begins, so that the registry knows that there is something to wait for.
         self.report(in_flight()).await;
         let reports = async {
@@ -37,8 +44,19 @@ impl Registration {
                 self.report(in_flight()).await;
             }
         };
+        let drained = async {
+            let mut drained = self.drain(deadline).await?;
+            while drained.complete && in_flight() > 0 {
+                if Instant::now() >= until {
+                    drained.complete = false;
+                    break;
+                }
+                tokio::time::sleep_until(until.min(Instant::now() + LOOK_EVERY)).await;
+            }
+            Ok(drained)
+        };
         tokio::select! {
-            drained = self.drain(deadline) => drained,
+            drained = drained => drained,
             never = reports => never,
         }
     }

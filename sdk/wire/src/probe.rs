@@ -158,8 +158,11 @@ pub struct ProbeResult {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProbeOrdered {
-    /// Whether it is an instance that is probed.
+    /// Whether it is probed now.
     pub ordered: bool,
+    /// Why not: it is not probed at all, or was ordered within the last 5 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Probes of the registry as a whole, since it started.

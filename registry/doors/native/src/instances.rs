@@ -47,7 +47,7 @@ pub(crate) async fn register(
     }
     let health = probes::initial_health(request.liveness.as_ref());
     let registration = registration(request, registry.config().timings)?;
-    probes::check_enabled(&registry, &registration.liveness)?;
+    probes::check_allowed(&registry, &registration.liveness)?;
     let registered = registry.register(service, endpoint, registration, health).await?;
     let status = if registered.changed {
         StatusCode::CREATED

@@ -7,10 +7,11 @@ use axum::extract::State;
 use beatrix_core::catalog::{ProbeReport, Refusal};
 use beatrix_core::liveness::{Finding, LastProbe};
 use beatrix_core::model::{
-    Endpoint, GrpcProbe, Health, HttpProbe, Invalid, Liveness, MysqlProbe, Probe, ProbeKind, ProbePlan,
-    ProbeSpec, RedisProbe, ServiceKey, Tls,
+    Endpoint, GrpcProbe, Health, HttpMethod, HttpProbe, Invalid, Liveness, MysqlProbe, Probe, ProbeKind,
+    ProbePlan, ProbeSpec, RedisProbe, ServiceKey, Tls,
 };
 use beatrix_engine::Registry;
+use beatrix_engine::registry::{ORDER_ONCE_IN, ProbeOrder};
 use beatrix_wire as wire;
 
 use crate::extract::InstancePath;
@@ -137,11 +138,24 @@ fn tls(tls: Option<&wire::ProbeTls>) -> std::result::Result<Tls, Invalid> {
     }
 }
 
-/// Refuses probe instances where nobody would ask them.
-pub(crate) fn check_enabled(registry: &Registry, liveness: &Liveness) -> std::result::Result<(), Invalid> {
+/// Refuses probe instances where nobody would ask them, or where they may not be asked so.
+pub(crate) fn check_allowed(registry: &Registry, liveness: &Liveness) -> std::result::Result<(), Invalid> {
     if matches!(liveness, Liveness::Probe(_)) && !registry.probes() {
         let rule = "must not be probe: probes are turned off in this registry (probes_enabled)";
         return Err(Invalid::new("liveness", rule, "probe"));
+    }
+    check_method(registry, liveness)
+}
+
+/// Refuses those that want to be asked by `POST`: whoever may register could change state wherever the registry reaches.
+pub(crate) fn check_method(registry: &Registry, liveness: &Liveness) -> std::result::Result<(), Invalid> {
+    if let Liveness::Probe(Probe::Own(spec)) = liveness
+        && let ProbeKind::Http(http) = spec.kind()
+        && http.method() == HttpMethod::Post
+        && !registry.config().probe_methods_unsafe
+    {
+        let rule = "must be GET, HEAD or OPTIONS: POST is turned off in this registry (probe_methods_unsafe)";
+        return Err(Invalid::new("method", rule, "POST"));
     }
     Ok(())
 }
@@ -178,7 +192,7 @@ pub(crate) async fn get(
     }
 }
 
-/// Has an instance probed now, before its turn.
+/// Has an instance probed now, before its turn: each once in 5 s. The answer says why not.
 #[utoipa::path(
     post, path = "/api/v1/namespaces/{namespace}/groups/{group}/services/{service}/instances/{instance}/probe",
     tag = "instances", operation_id = "probe_now",
@@ -192,14 +206,24 @@ pub(crate) async fn order(
     State(registry): State<Registry>,
     InstancePath { service, endpoint }: InstancePath,
 ) -> Result<axum::Json<wire::ProbeOrdered>> {
-    let ordered = registry.probe_now(&service, &endpoint);
+    let order = registry.probe_now(&service, &endpoint);
     let there = registry
         .view(service.borrowed())
         .is_some_and(|view| view.get(&endpoint).is_some());
-    if !ordered && !there {
+    if order == ProbeOrder::NotProbed && !there {
         return Err(missing(&registry, service, endpoint).into());
     }
-    Ok(axum::Json(wire::ProbeOrdered { ordered }))
+    let reason = match order {
+        ProbeOrder::Ordered => None,
+        ProbeOrder::NotProbed => Some("it is not an instance that is probed".into()),
+        ProbeOrder::TooSoon => Some(format!(
+            "it was ordered within the last {} s",
+            ORDER_ONCE_IN.as_secs()
+        )),
+        ProbeOrder::TooMany => Some("too many instances were ordered of late".into()),
+    };
+    let ordered = order == ProbeOrder::Ordered;
+    Ok(axum::Json(wire::ProbeOrdered { ordered, reason }))
 }
 
 fn missing(registry: &Registry, service: ServiceKey, endpoint: Endpoint) -> Refusal {
@@ -225,7 +249,8 @@ fn shown(report: &ProbeReport) -> wire::ProbeReport {
 fn asked(spec: &ProbeSpec) -> wire::AskedProbe {
     let (path, expected_status, service) = match spec.kind() {
         ProbeKind::Http(http) => (
-            Some(http.path().to_owned()),
+            // A query may carry a secret.
+            http.path().split('?').next().map(str::to_owned),
             Some(http.expected().to_string()),
             None,
         ),

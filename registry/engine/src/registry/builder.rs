@@ -203,6 +203,7 @@ impl RegistryBuilder {
             owner: sender,
             drains,
             paces,
+            ordered: Default::default(),
             stop,
             stopped,
             tasks,

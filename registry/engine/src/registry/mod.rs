@@ -33,6 +33,7 @@ use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::hub::Hub;
 use crate::journal::StorageState;
+use crate::looks::Recent;
 use crate::random::Random;
 
 pub use backup::{EXPORTS_MAX, Export, IMPORTS_MAX, ImportPlace, Proposal, Wanted};
@@ -43,6 +44,7 @@ pub use events::{EventsPage, EventsQuery};
 pub use guards::GuardScope;
 pub use noticed::{GUARD_EVENTS_MAX, GuardCounts, GuardEntry, Stalls};
 pub use past::{Difference, HISTORY_READS_MAX, Past, PastError, When};
+pub use probes::{ORDER_ONCE_IN, ProbeOrder};
 pub use read::{GuardState, Status};
 pub use reports::{ConsumerReport, PACED_MAX, ReportError, ReportUse};
 pub use write::{Registered, WriteError, Written};
@@ -84,6 +86,8 @@ struct Inner {
     owner: mpsc::Sender<Request>,
     drains: Arc<Drains>,
     paces: Paces,
+    /// Who was probed out of turn lately. The catalog's lock is taken under it.
+    ordered: Mutex<Recent>,
     stop: CancellationToken,
     stopped: CancellationToken,
     tasks: TaskTracker,

@@ -1,10 +1,38 @@
 //! Probes, as far as doors have to do with them.
 
+use std::time::Duration;
+
 use beatrix_core::catalog::ProbeReport;
 use beatrix_core::liveness::ProbeCounts;
 use beatrix_core::model::{Endpoint, ServiceKey};
 
 use super::Registry;
+use crate::looks::{ONCE_IN, Refused};
+
+/// An instance is probed out of turn once within this time, for those who order that.
+pub const ORDER_ONCE_IN: Duration = ONCE_IN;
+
+/// What came of an order to probe an instance now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeOrder {
+    /// It is probed.
+    Ordered,
+    /// There is no such instance, or it does not live by probes.
+    NotProbed,
+    /// It was ordered within [`ORDER_ONCE_IN`].
+    TooSoon,
+    /// So many were ordered within that time that no others are.
+    TooMany,
+}
+
+impl From<Refused> for ProbeOrder {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::TooSoon => Self::TooSoon,
+            Refused::TooMany => Self::TooMany,
+        }
+    }
+}
 
 impl Registry {
     /// Whether instances are probed at all.
@@ -13,14 +41,21 @@ impl Registry {
         self.inner.config.catalog.probes.enabled
     }
 
-    /// Has an instance probed now, before its turn. Returns whether it is one that is probed.
-    pub fn probe_now(&self, service: &ServiceKey, endpoint: &Endpoint) -> bool {
+    /// Has an instance probed now, before its turn; each once in [`ORDER_ONCE_IN`], since strangers order.
+    pub fn probe_now(&self, service: &ServiceKey, endpoint: &Endpoint) -> ProbeOrder {
         let live = self.live_now();
-        let ordered = self.inner.catalog.lock().probe_now(service, endpoint, live);
-        if ordered {
-            self.inner.sooner.notify_one();
+        let instance = (service.clone(), endpoint.clone());
+        let mut recent = self.inner.ordered.lock();
+        if let Some(refused) = recent.refuses(&instance, live) {
+            return refused.into();
         }
-        ordered
+        if !self.inner.catalog.lock().probe_now(service, endpoint, live) {
+            return ProbeOrder::NotProbed;
+        }
+        recent.take(instance, live);
+        drop(recent);
+        self.inner.sooner.notify_one();
+        ProbeOrder::Ordered
     }
 
     /// What is known about the probes of an instance. `None` if there is no such instance, or it does not live by them.

@@ -10,6 +10,7 @@ use beatrix_core::model::{Endpoint, Health, Liveness, Probe, ProbeKind, ProbePla
 use beatrix_engine::journal::Memory;
 use beatrix_engine::probing::{Asking, Probing};
 use beatrix_engine::random::Random;
+use beatrix_engine::registry::ProbeOrder;
 use beatrix_engine::{EngineConfig, Registry, RegistryBuilder};
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -276,12 +277,46 @@ async fn who_is_ordered_is_asked_now() {
         .unwrap();
     sleep_ms(2_000).await;
     assert_eq!(double.asked(A), 1);
-    assert!(registry.probe_now(&key("s"), &endpoint(A)));
-    assert!(!registry.probe_now(&key("s"), &endpoint("10.0.0.2:80")));
+    assert_eq!(registry.probe_now(&key("s"), &endpoint(A)), ProbeOrder::Ordered);
+    let fixed = registry.probe_now(&key("s"), &endpoint("10.0.0.2:80"));
+    assert_eq!(fixed, ProbeOrder::NotProbed);
     sleep_ms(10).await;
     assert_eq!(double.asked(A), 2);
     let report = registry.probe_report(&key("s"), &endpoint(A)).unwrap();
     assert_eq!(report.scheduled.unwrap().last.unwrap().streak, 2);
+}
+
+/// Whoever may call the registry could else have it connect as often as he calls.
+#[tokio::test(start_paused = true)]
+async fn an_instance_is_ordered_to_be_probed_once_in_five_seconds() {
+    let double = Double::new(Does::Answer(Finding::Good));
+    let registry = start(unguarded(), &double).await;
+    for at in [A, "10.0.0.2:80"] {
+        try_register(&registry, "s", endpoint(at), probed(3_600_000, 1, 1))
+            .await
+            .unwrap();
+    }
+    sleep_ms(2_000).await;
+    let order = |at| registry.probe_now(&key("s"), &endpoint(at));
+    assert_eq!(order(A), ProbeOrder::Ordered);
+    for _ in 0..100 {
+        sleep_ms(40).await;
+        assert_eq!(order(A), ProbeOrder::TooSoon);
+    }
+    assert_eq!(
+        double.asked(A),
+        2,
+        "its first probe, and the one that was ordered"
+    );
+    assert_eq!(
+        order("10.0.0.2:80"),
+        ProbeOrder::Ordered,
+        "each has a time of its own"
+    );
+    sleep_ms(1_000).await;
+    assert_eq!(order(A), ProbeOrder::Ordered);
+    sleep_ms(10).await;
+    assert_eq!(double.asked(A), 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -217,9 +217,10 @@ async fn who_waits_in_vain_for_his_turn_to_look_up_a_name_is_not_held_to_be_bad(
         resolver: Arc::new(Never),
         ..ProberConfig::default()
     });
-    let probes = (0..=crate::LOOKUPS_MAX).map(|_| {
+    let probes = (0..=crate::LOOKUPS_MAX).map(|number| {
         let prober = prober.clone();
-        async move { prober.probe(&named(80), &spec(ProbeKind::Tcp)).await }
+        let target = Endpoint::new(&format!("orders.example{number}"), 80).unwrap();
+        async move { prober.probe(&target, &spec(ProbeKind::Tcp)).await }
     });
     let verdicts = futures_util::future::join_all(probes).await;
     let unresolved = verdicts
@@ -229,6 +230,52 @@ async fn who_waits_in_vain_for_his_turn_to_look_up_a_name_is_not_held_to_be_bad(
     let without: Vec<_> = verdicts.iter().filter(|verdict| !verdict.counts()).collect();
     assert_eq!(without.len(), 1);
     assert!(!without[0].good);
+}
+
+/// The name servers of one domain are silent. Names elsewhere are looked up all the same, and after it is over so are those.
+#[tokio::test(start_paused = true)]
+async fn names_of_a_domain_that_is_silent_do_not_hold_up_those_of_others() {
+    struct OneSilent;
+    impl Resolve for OneSilent {
+        fn resolve(&self, name: &str) -> Resolved {
+            let silent = name.to_lowercase().contains("silent");
+            Box::pin(async move {
+                if silent {
+                    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+                }
+                Ok(vec!["169.254.169.254".parse().unwrap()])
+            })
+        }
+    }
+    let prober = Prober::new(ProberConfig {
+        resolver: Arc::new(OneSilent),
+        ..ProberConfig::default()
+    });
+    let probe = |name: String| {
+        let (prober, target) = (prober.clone(), Endpoint::new(&name, 80).unwrap());
+        async move { prober.probe(&target, &spec(ProbeKind::Tcp)).await }
+    };
+    let silent = (0..2 * crate::LOOKUPS_MAX).map(|number| {
+        probe(match number % 3 {
+            0 => format!("a{number}.silent.example"),
+            1 => format!("b.c{number}.Silent.example."),
+            _ => "silent.example".to_owned(),
+        })
+    });
+    let (silent, other) = tokio::join!(
+        futures_util::future::join_all(silent),
+        probe("a.lively.example".to_owned())
+    );
+    assert!(matches!(other.what, ProbeOutcome::Forbidden(_)), "{other:?}");
+    let asked = silent
+        .iter()
+        .filter(|verdict| verdict.what == ProbeOutcome::Unresolved);
+    assert_eq!(asked.count(), crate::LOOKUPS_OF_DOMAIN_MAX);
+    // They keep their turns until they end.
+    assert!(!probe("x.silent.example".to_owned()).await.counts());
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    let verdict = probe("x.silent.example".to_owned()).await;
+    assert_eq!(verdict.what, ProbeOutcome::Unresolved);
 }
 
 #[tokio::test]

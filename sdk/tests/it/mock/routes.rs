@@ -11,8 +11,8 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use beatrix_sdk::wire::{
-    Ack, BeatRequest, BeatResponse, DrainRequest, DrainResponse, InFlight, Problem, RegisterRequest,
-    RegisterResponse, ReportRequest, ReportResponse, StatusReport, WriteResponse, problem,
+    Ack, BeatRequest, BeatResponse, DrainRequest, DrainResponse, InFlight, Liveness, Problem,
+    RegisterRequest, RegisterResponse, ReportRequest, ReportResponse, StatusReport, WriteResponse, problem,
 };
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -68,6 +68,7 @@ async fn register(State(registry): State<Arc<Registry>>, uri: Uri, body: Bytes) 
         format!("lease-{next}")
     });
     registry.instances.lock().insert(path.clone(), lease.clone());
+    let probed = matches!(request.liveness, Some(Liveness::Probe { .. }));
     registry.asked.lock().push(Asked::Register {
         path,
         request,
@@ -76,7 +77,7 @@ async fn register(State(registry): State<Arc<Registry>>, uri: Uri, body: Bytes) 
     json(
         StatusCode::OK,
         &RegisterResponse {
-            lease: Some(lease),
+            lease: (!probed).then_some(lease),
             beat_interval_ms: Some(*registry.beat_interval_ms.lock()),
             cluster_id: registry.cluster_id.lock().clone(),
             epoch: "e".into(),

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use beatrix_core::catalog::{Part, Refusal};
-use beatrix_core::model::{Lifetime, LivenessKind, Surface};
+use beatrix_core::model::{Invalid, Lifetime, LivenessKind, Surface};
 use beatrix_engine::registry::{IMPORTS_MAX, Proposal, Wanted};
 use beatrix_engine::{Registry, WriteError};
 use beatrix_wire as wire;
@@ -18,6 +18,7 @@ use super::IMPORT_BYTES_MAX;
 use super::check::{Follower, parse};
 use super::entry::{Entry, Place, Within, entry};
 use crate::extract::{Params, origin};
+use crate::probes;
 use crate::problem::{Failure, Result};
 
 /// How many refused lines are told in one answer.
@@ -71,6 +72,11 @@ pub(crate) async fn import(
     for (line, wish) in wishes {
         if wish.is_left_out(persistent_only) {
             report.skipped += 1;
+        } else if let Err(invalid) = wish.check(&registry) {
+            if report.refused.len() < REFUSED_TOLD_MAX {
+                let detail = invalid.to_string();
+                report.refused.push(wire::ImportRefusal { line, detail });
+            }
         } else {
             wanted.push((line, wish));
         }
@@ -172,6 +178,16 @@ impl Wish {
         };
         let kind = piece.registration.liveness.kind();
         kind == LivenessKind::Session || persistent_only && kind.lifetime() == Lifetime::Ephemeral
+    }
+
+    /// What no registration may ask for, no line may either.
+    fn check(&self, registry: &Registry) -> std::result::Result<(), Invalid> {
+        match self {
+            Self::Put(Entry::Instance(_, piece)) => {
+                probes::check_method(registry, &piece.registration.liveness)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns when it has its place in the order of all writes.

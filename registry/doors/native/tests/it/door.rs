@@ -73,9 +73,13 @@ impl Door {
 
     /// The door of a registry that asks by `probing`.
     pub(crate) async fn asking(probing: Arc<dyn Probing>) -> Self {
+        Self::asking_with(EngineConfig::default(), probing).await
+    }
+
+    pub(crate) async fn asking_with(config: EngineConfig, probing: Arc<dyn Probing>) -> Self {
         let random = Random::from_seed(7);
         let journal = Memory::new(random.epoch());
-        let builder = RegistryBuilder::new(EngineConfig::default(), random).with_probing(probing);
+        let builder = RegistryBuilder::new(config, random).with_probing(probing);
         Self::of(builder.start(journal).await.unwrap())
     }
 

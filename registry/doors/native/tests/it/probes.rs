@@ -93,7 +93,7 @@ async fn every_kind_is_taken_and_no_secret_is_ever_shown() {
     for (question, kind) in [
         (json!({"kind": "tcp"}), "tcp"),
         (
-            json!({"kind": "http", "method": "HEAD", "path": "/up?x", "headers": {"Authorization": "hunter2"},
+            json!({"kind": "http", "method": "HEAD", "path": "/up?key=hunter2", "headers": {"Authorization": "hunter2"},
                    "expected_status": "200-299,404", "tls": {"server_name": "a.example"}}),
             "http",
         ),
@@ -116,6 +116,8 @@ async fn every_kind_is_taken_and_no_secret_is_ever_shown() {
             (asked.interval_ms, asked.timeout_ms, asked.rise, asked.fall),
             (1_000, 500, 1, 4)
         );
+        // Of what is asked for by HTTP, neither headers nor the query: both may carry a secret.
+        assert_eq!(asked.path.as_deref(), (kind == "http").then_some("/up"));
         let last = report.last.unwrap();
         assert!(
             last.good && last.outcome == "passed" && last.took_us == 700,
@@ -207,6 +209,38 @@ async fn where_nobody_asks_a_probe_instance_is_refused() {
     assert!(problem.detail.contains("probes_enabled"));
 }
 
+/// By registration and by import alike.
+#[tokio::test(start_paused = true)]
+async fn a_probe_by_post_is_refused_unless_the_configuration_allows_it() {
+    let asking =
+        |method: &str| json!({"liveness": {"type": "probe", "probe": {"kind": "http", "method": method}}});
+    let (door, _) = open().await;
+    let answer = door.call("PUT", &path(), asking("POST").to_string()).await;
+    let problem = answer.problem(400, "invalid-value");
+    assert_eq!(problem.field.as_deref(), Some("method"));
+    assert!(
+        problem.detail.contains("probe_methods_unsafe"),
+        "{}",
+        problem.detail
+    );
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        door.register_with(AT, asking(method)).await;
+    }
+    let config = beatrix_engine::EngineConfig {
+        probe_methods_unsafe: true,
+        ..beatrix_engine::EngineConfig::default()
+    };
+    let double = Arc::new(Shared(Arc::new(Double::default())));
+    let unsafe_door = Door::asking_with(config, double).await;
+    unsafe_door.register_with(AT, asking("POST")).await;
+    let lines = unsafe_door.get("/api/v1/export").await.body;
+    let report: wire::ImportReport = door.call("POST", "/api/v1/import", lines.clone()).await.json();
+    assert_eq!((report.changed, report.refused.len()), (0, 1), "{report:?}");
+    assert!(report.refused[0].detail.contains("probe_methods_unsafe"));
+    let report: wire::ImportReport = unsafe_door.call("POST", "/api/v1/import", lines).await.json();
+    assert!(report.refused.is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_probe_can_be_ordered_and_the_status_counts_them() {
     let (door, _) = open().await;
@@ -219,8 +253,14 @@ async fn a_probe_can_be_ordered_and_the_status_counts_them() {
         let answer = door
             .call("POST", &format!("{SERVICE}/instances/{at}/probe"), "")
             .await;
-        assert_eq!(answer.json::<wire::ProbeOrdered>().ordered, ordered);
+        let told: wire::ProbeOrdered = answer.json();
+        assert_eq!((told.ordered, told.reason.is_none()), (ordered, ordered));
     }
+    let again = door
+        .call("POST", &format!("{SERVICE}/instances/{AT}/probe"), "")
+        .await;
+    let again: wire::ProbeOrdered = again.json();
+    assert!(!again.ordered && again.reason.unwrap().contains("5 s"));
     sleep(Duration::from_millis(10)).await;
     let status: wire::RegistryStatus = door.get("/api/v1/status").await.json();
     assert_eq!(
