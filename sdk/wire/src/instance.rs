@@ -297,10 +297,14 @@ pub struct DrainResponse {
     /// Whether nobody sends to the instance any more: every subscriber that acknowledges has done so, and the instance
     /// has said since that it has no request in flight, if it says such things. Also when it has gone.
     pub complete: bool,
-    /// Names of the subscribers that acknowledged, or whose connection ended meanwhile.
+    /// Names of the subscribers that acknowledged, also after their connection broke and they came back.
     pub acknowledged: Vec<String>,
     /// Names of the subscribers that have not acknowledged; `address:port (nacos-udp)` for those behind UDP push.
     pub waiting: Vec<String>,
+    /// Names of the subscribers whose connection broke, and who did not come back by their name within 10 s. They are taken
+    /// to be gone; until then they are among `waiting`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<String>,
     /// How many connected subscribers of the service never acknowledge anything.
     pub without_acks: u64,
     /// How many requests the instance said last that it has in flight. Absent if it never did.

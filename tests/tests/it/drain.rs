@@ -1,5 +1,7 @@
 //! A drain answers when everybody knows, or at its deadline with the names of those who do not.
 
+use std::time::Duration;
+
 use beatrix_tests::eventually::{SOON, eventually};
 use beatrix_tests::native::{beating, standing};
 use beatrix_tests::process::{Line, Process};
@@ -89,7 +91,7 @@ async fn a_drain_names_who_has_not_acknowledged_at_the_deadline() -> anyhow::Res
 }
 
 #[tokio::test]
-async fn a_subscriber_that_leaves_is_not_waited_for() -> anyhow::Result<()> {
+async fn a_subscriber_whose_stream_breaks_is_waited_for_a_while_and_then_gone() -> anyhow::Result<()> {
     let registry = Registry::start().await?;
     let native = registry.native();
     native.register("orders", "10.0.0.1:80", &standing()).await?;
@@ -102,9 +104,17 @@ async fn a_subscriber_that_leaves_is_not_waited_for() -> anyhow::Result<()> {
     })
     .await;
     drop(bob);
+    let broke = std::time::Instant::now();
 
-    let answer = tokio::time::timeout(SOON, drain).await???;
+    let grace = Duration::from_secs(10);
+    let answer = tokio::time::timeout(SOON + grace, drain).await???;
     assert!(answer.complete, "{answer:?}");
+    assert_eq!(answer.gone, ["bob"]);
+    assert!(
+        broke.elapsed() >= grace - Duration::from_secs(1),
+        "{:?}",
+        broke.elapsed()
+    );
     Ok(())
 }
 

@@ -30,8 +30,8 @@ pub use guard::{FORCE_MAX, Guard, GuardConfig, GuardReading, Verdict};
 pub use lateness::Lateness;
 pub use probe::{Streak, observe};
 pub use reports::{
-    BROAD_MIN, Consumer, IDS_PER_ADDRESS_MAX, REPORTERS_PER_INSTANCE_MAX, RecheckReading, Report,
-    ReportConfig, ReportReading, Reports,
+    BROAD_MIN, Consumer, IDS_PER_ADDRESS_MAX, INSTANCES_PER_ADDRESS_MAX, REPORTERS_PER_INSTANCE_MAX,
+    RecheckReading, Report, ReportConfig, ReportReading, Reports,
 };
 pub(crate) use schedule::{Ended, Schedule};
 pub use schedule::{LastProbe, ProbeConfig, ProbeCounts, Scheduled, Ticket};

@@ -46,6 +46,10 @@
 //!   without hosts is refused with 503 like those of a Nacos that is not up: clients take an empty one as the truth.
 //!   Nothing is pushed over UDP until it does, and then to all; the readiness paths follow.
 //!
+//! - The password of a cluster's `MYSQL` checker is shown to whoever asks for the cluster, since Nacos's JSON has it in the
+//!   clear and consoles send back what they got. Give the checker a user who may do nothing but what it asks. The native
+//!   API shows it nowhere but in backups.
+//!
 //! Services, consoles, the server:
 //!
 //! - A service that has lost its last instance is no longer in the list of services (Nacos: for up to two minutes); the

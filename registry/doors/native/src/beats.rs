@@ -168,14 +168,14 @@ pub(crate) fn renew(
     for report in &statuses {
         declared(report)?;
     }
-    for (lease, count) in in_flight {
-        // That a lease is unknown is told by the answer to its beat.
-        if let Some(lease) = Lease::parse_bytes(lease.as_bytes()) {
-            registry.report_in_flight(lease, count);
-        }
-    }
     let mut unknown = never;
     let report = registry.beat(&leases, |position| unknown.push(leases[position].to_string()));
+    // After the beats, which wait for no lock. That a lease is unknown is told by the answer to its beat.
+    let said = in_flight.into_iter().filter_map(|(lease, count)| {
+        let lease = Lease::parse_bytes(lease.as_bytes())?;
+        Some((lease, count))
+    });
+    registry.report_all_in_flight(said.collect());
     Ok((
         wire::BeatResponse {
             renewed: report.renewed as u64,

@@ -27,7 +27,7 @@ use crate::problem::{Failure, Result};
     request_body = wire::DrainRequest,
     responses(
         (status = 200, body = wire::DrainResponse), (status = 400, body = wire::Problem),
-        (status = 404, body = wire::Problem),
+        (status = 404, body = wire::Problem), (status = 429, body = wire::Problem),
     )
 )]
 pub(crate) async fn drain(
@@ -94,6 +94,7 @@ fn shown(registry: &Registry, drained: Drained) -> axum::Json<wire::DrainRespons
         complete: drained.complete,
         acknowledged: drained.acknowledged,
         waiting: drained.waiting,
+        gone: drained.gone,
         without_acks: drained.without_acks as u64,
         in_flight: drained.in_flight.map(|said| wire::InFlight {
             count: said.count,

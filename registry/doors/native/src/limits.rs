@@ -16,7 +16,21 @@
 //! | `services_max` | 1,000,000 (configurable) | 429 `limit-exceeded` |
 //! | `probes_in_flight_max` | 1,024 (configurable) | probes come late; `/api/v1/status` tells how late |
 //! | probes at one address | 32 at once | those beyond wait for each other |
+//! | interval, timeout of a probe | 0.5 s to 1 h, 50 ms to 60 s and no longer than the interval | 400 `invalid-value` |
+//! | rise, fall of a probe | 1 to 10 | 400 `invalid-value` |
+//! | path of a probe, with its query | 1,024 bytes | 400 `invalid-value` |
 //! | headers of a probe | 16, 4 KiB | 400 `invalid-value` |
+//! | ranges of an expected status | 16 | 400 `invalid-value` |
+//! | service of a gRPC probe | 256 bytes | 400 `invalid-value` |
+//! | user, password, command of a probe | 1,024 bytes each | 400 `invalid-value` |
+//! | texts of a cluster's checker | 1,024 bytes each | 400 `invalid-value` |
+//! | answer to a probe | 64 KiB; the head of one by HTTP some 400 KiB | the probe fails |
+//! | lookups of names for probes | 32 at once, 4 of them under one domain | those beyond wait; who waits in vain was not asked |
+//! | addresses of a name that are tried | 8 | the others are checked, and not tried |
+//! | probe out of turn, of one instance | once in 5 s; of 4,096 instances in that time | answered `ordered: false`, with a reason |
+//! | looks at what consumers report | 16 at once, 1,024 wait; each instance once in 5 s, of which 4,096 are known | there is no look; the mark stands without it |
+//! | `drains_waiting_max` | 1,024 | 429 `limit-exceeded`; nothing is marked |
+//! | time to come back during a drain, after a stream broke | 10 s | the subscriber is taken to be gone, and named |
 //! | `subscribers_max` | 100,000 (configurable) | 429 `limit-exceeded` |
 //! | `services_per_subscriber_max` | 1,000 (configurable) | 429 `limit-exceeded` |
 //! | `change_log_max` | 65,536 changes (configurable) | older ones are dropped; who missed them gets a snapshot |
@@ -36,8 +50,9 @@
 //! | `reports_per_second_of_consumer_max` | 1, and 5 at once | 429 `limit-exceeded` with `Retry-After` |
 //! | `reports_per_second_of_address_max` | 50, and 200 at once | 429 `limit-exceeded` with `Retry-After` |
 //! | `report_paces_max` | 100,000 consumers, as many addresses | who reported least may begin anew |
-//! | `reported_instances_max` | 10,000 (configurable) | what was said longest ago is forgotten |
+//! | `reported_instances_max` | 10,000 (configurable) | what was said longest ago is forgotten, of those without a mark first |
 //! | `reporters_max` | 100,000 (configurable), once for each instance | what was said longest ago is forgotten |
+//! | instances that one address reports | 1,000 at a time | further ones are not kept |
 //! | `reporters_per_instance_max` | 1,024 | further ones are not kept; so many are always enough |
 //! | error of a report, id of a consumer | 256, 128 bytes | 400 `invalid-value` |
 //! | name of a subscriber | 128 bytes | 400 `invalid-value` |
@@ -56,7 +71,7 @@ use beatrix_core::liveness::{FORCE_MAX, REPORTERS_PER_INSTANCE_MAX};
 use beatrix_core::model::{METADATA_BYTES_MAX, METADATA_ENTRIES_MAX};
 use beatrix_engine::EngineConfig;
 use beatrix_engine::registry::{
-    EXPORTS_MAX, GUARD_EVENTS_MAX, HISTORY_READS_MAX, IMPORTS_MAX, PACED_MAX, Status,
+    DRAINS_WAITING_MAX, EXPORTS_MAX, GUARD_EVENTS_MAX, HISTORY_READS_MAX, IMPORTS_MAX, PACED_MAX, Status,
 };
 use beatrix_wire::LimitUse;
 
@@ -181,6 +196,11 @@ pub fn in_use(config: &EngineConfig, status: &Status) -> BTreeMap<String, LimitU
         ("import_bytes_max", number(IMPORT_BYTES_MAX), None),
         ("wait_ms_max", WAIT_MS_MAX, None),
         ("drain_deadline_ms_max", DRAIN_DEADLINE_MS_MAX, None),
+        (
+            "drains_waiting_max",
+            number(DRAINS_WAITING_MAX),
+            Some(status.drains_waiting),
+        ),
         ("guard_force_ms_max", GUARD_FORCE_MS_MAX, None),
         (
             "guard_events_max",

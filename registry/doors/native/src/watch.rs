@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use beatrix_core::model::{Epoch, Invalid, Revision, ServiceKey, Version};
 use beatrix_engine::Registry;
-use beatrix_engine::hub::{Resume, Subscribe, Subscription};
+use beatrix_engine::hub::{Parting, Resume, Subscribe, Subscription};
 use beatrix_wire as wire;
 use beatrix_wire::problem::kind;
 use bytes::Bytes;
@@ -87,6 +87,7 @@ pub(crate) async fn watch(
         services,
         name: name.to_owned(),
         acks,
+        parting: Parting::Broken,
         since,
         ..Subscribe::default()
     };
@@ -205,6 +206,7 @@ impl http_body::Body for Events {
         let this = self.get_mut();
         if this.ready.is_empty() && this.fill(cx).is_pending() {
             if this.stopped.as_mut().poll(cx).is_ready() {
+                this.subscription.dismiss();
                 return Poll::Ready(None);
             }
             std::task::ready!(this.ping.as_mut().poll(cx));

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use beatrix_core::model::{Revision, ServiceKey};
+use tokio::time::Instant;
 
 use super::Hub;
-use super::subscriber::{Parting, Subscriber};
+use super::subscriber::{BROKEN_GRACE, Parting, Subscriber};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -34,19 +35,34 @@ impl Asked {
     }
 
     pub(crate) fn has_left(&self) -> bool {
-        self.0.has_left()
+        self.0.left().is_some()
     }
 
     /// Whether he knows the state at `revision`, or is known to use none any more.
     pub(crate) fn knows(&self, revision: Revision) -> bool {
         // In this order: he acknowledges first and leaves then.
-        let left = self.0.has_left() && self.0.parting() == Parting::Known;
-        left || self.0.acked() >= revision
+        let known = self.0.parting() == Parting::Known || self.0.is_dismissed();
+        self.has_left() && known || self.0.acked() >= revision
     }
 
-    /// Whether he is who was lost, come back, and knows the state at `revision`.
+    /// When he is given up. `None`: never, or he has not left.
+    pub(crate) fn given_up_at(&self) -> Option<Instant> {
+        let left = self.0.left().filter(|_| self.0.parting() == Parting::Broken)?;
+        Some(left.at + BROKEN_GRACE)
+    }
+
+    /// Whether he is who was lost, come back, and knows the state at `revision`. Who has no name cannot come back, and names
+    /// of connections are not unique: he must have come after the other left.
     pub(crate) fn is_in_place_of(&self, lost: &Self, revision: Revision) -> bool {
-        let same = self.0.parting() == Parting::Lost && lost.has_left() && self.name() == lost.name();
-        same && self.0.acked() >= revision
+        let Some(left) = lost.0.left().filter(|_| !lost.name().is_empty()) else {
+            return false;
+        };
+        let same = self.name() == lost.name() && self.0.parting() == lost.0.parting();
+        let later = match lost.0.parting() {
+            Parting::Known => false,
+            Parting::Lost => true,
+            Parting::Broken => self.id() >= left.next,
+        };
+        same && later && self.0.acked() >= revision
     }
 }

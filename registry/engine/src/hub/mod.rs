@@ -35,7 +35,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use peer::Peer;
-pub use subscriber::{Batch, Parting, Resume, Subscribe, SubscribeError, SubscriberInfo, Subscription};
+pub use subscriber::{
+    BROKEN_GRACE, Batch, Parting, Resume, Subscribe, SubscribeError, SubscriberInfo, Subscription,
+};
 pub use update::{Update, UpdateKind};
 
 pub(crate) use asked::Asked;

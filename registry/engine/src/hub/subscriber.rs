@@ -1,11 +1,13 @@
 //! One who wants to know: what it is still to be told, and how it takes that.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use beatrix_core::model::{Revision, ServiceKey};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::Hub;
 use super::peer::Peer;
@@ -32,11 +34,25 @@ pub struct Subscribe {
 /// What it means when a subscriber leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Parting {
-    /// Its connection has ended: it uses nothing any more of what it was told.
+    /// It uses nothing any more of what it was told.
     #[default]
     Known,
     /// It was not heard of for a while. It may go on with what it knew last.
     Lost,
+    /// Its connection broke. It may have gone for good, or come back by the same name in a moment and go on meanwhile with
+    /// what it knew last. So it counts as lost for [`BROKEN_GRACE`], and as gone from then on.
+    Broken,
+}
+
+/// How long one whose connection broke may take to come back.
+pub const BROKEN_GRACE: Duration = Duration::from_secs(10);
+
+/// When it left.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left {
+    pub(super) at: Instant,
+    /// Whoever came later has this number or a higher one.
+    pub(super) next: u64,
 }
 
 /// Why somebody cannot subscribe.
@@ -76,7 +92,9 @@ pub(super) struct Subscriber {
     acks: bool,
     parting: Parting,
     acked: AtomicU64,
-    left: AtomicBool,
+    /// Whether it was sent away, so that it knows that it is told nothing more.
+    dismissed: AtomicBool,
+    left: OnceLock<Left>,
     dirty: Mutex<Dirty>,
 }
 
@@ -144,8 +162,12 @@ impl Subscriber {
         Revision(self.acked.load(Ordering::Acquire))
     }
 
-    pub(super) fn has_left(&self) -> bool {
-        self.left.load(Ordering::Acquire)
+    pub(super) fn is_dismissed(&self) -> bool {
+        self.dismissed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn left(&self) -> Option<Left> {
+        self.left.get().copied()
     }
 
     pub(super) fn info(&self) -> SubscriberInfo {
@@ -215,7 +237,8 @@ impl Hub {
             peer: Mutex::new(wish.peer),
             acks: wish.acks,
             parting: wish.parting,
-            left: AtomicBool::new(false),
+            dismissed: AtomicBool::new(false),
+            left: OnceLock::new(),
             // It has what it resumes from, and will be told nothing of that again.
             acked: AtomicU64::new(wish.since.unwrap_or_default().0),
             dirty: Mutex::new(Dirty {
@@ -322,6 +345,11 @@ impl Subscription {
         self.subscriber.id
     }
 
+    /// It is sent away: what its parting means is no question then.
+    pub fn dismiss(&self) {
+        self.subscriber.dismissed.store(true, Ordering::Release);
+    }
+
     /// What it is to be told next, once there is something.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Batch> {
         loop {
@@ -418,7 +446,11 @@ impl Drop for Subscription {
             }
         }
         self.hub.subscribers.lock().remove(&self.subscriber.id);
-        self.subscriber.left.store(true, Ordering::Release);
+        let left = Left {
+            at: Instant::now(),
+            next: self.hub.next_subscriber.load(Ordering::Relaxed),
+        };
+        let _leaves_once = self.subscriber.left.set(left);
         self.hub.acknowledged.notify_waiters();
     }
 }

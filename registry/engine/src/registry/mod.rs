@@ -39,7 +39,7 @@ use crate::random::Random;
 pub use backup::{EXPORTS_MAX, Export, IMPORTS_MAX, ImportPlace, Proposal, Wanted};
 pub use beat::BeatReport;
 pub use builder::RegistryBuilder;
-pub use drain::{DrainEnd, Drained, InFlight};
+pub use drain::{DRAINS_WAITING_MAX, DrainEnd, Drained, InFlight};
 pub use events::{EventsPage, EventsQuery};
 pub use guards::GuardScope;
 pub use noticed::{GUARD_EVENTS_MAX, GuardCounts, GuardEntry, Stalls};

@@ -47,6 +47,8 @@ pub struct Status {
     pub changes_held: usize,
     /// How many probes are in flight.
     pub probes_in_flight: usize,
+    /// How many wait for drains.
+    pub drains_waiting: usize,
     /// The mass-expiry guard.
     pub guard: GuardState,
 }
@@ -183,6 +185,7 @@ impl Registry {
             unconfirmed: self.inner.beats.unconfirmed(),
             changes_held: catalog.log().len(),
             probes_in_flight: catalog.probes_in_flight(),
+            drains_waiting: self.inner.drains.waiting_now(),
             guard: GuardState {
                 registry: GuardScope::of(catalog.registry_guard(now), now, wall),
                 services,

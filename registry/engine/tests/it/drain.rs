@@ -5,7 +5,7 @@ use std::time::Duration;
 use beatrix_core::catalog::Refusal;
 use beatrix_core::model::Revision;
 use beatrix_engine::hub::{Parting, Resume, Subscribe, Subscription};
-use beatrix_engine::registry::{DrainEnd, Drained};
+use beatrix_engine::registry::{DRAINS_WAITING_MAX, DrainEnd, Drained};
 use beatrix_engine::{Registry, WriteError};
 use tokio::time::Instant;
 
@@ -197,6 +197,98 @@ async fn who_was_lost_is_named_at_the_deadline_unless_he_acknowledged_or_came_ba
     assert_eq!(drained.acknowledged, ["acked", "back"]);
     assert!(!drained.complete);
     assert!(after >= ms(20_000) && after <= ms(20_002), "{after:?}");
+}
+
+/// Each looks again at whatever is applied, so there must not be any number of them.
+#[tokio::test(start_paused = true)]
+async fn so_many_may_wait_for_drains_and_further_ones_mark_nothing() {
+    let registry = registry().await;
+    register(&registry, "s", A).await;
+    let other = "10.0.0.2:80";
+    register(&registry, "s", other).await;
+    let _stuck = acking(&registry, "stuck", &["s"], None);
+    let draining: Vec<_> = (0..DRAINS_WAITING_MAX)
+        .map(|_| {
+            let registry = registry.clone();
+            tokio::spawn(async move { drain(&registry, 5_000).await })
+        })
+        .collect();
+    sleep_ms(100).await;
+    let refused = registry.drain(key("s"), endpoint(other), ms(5_000)).await;
+    assert!(
+        matches!(refused, Err(WriteError::Refused(Refusal::Limit { limit: "drains_waiting_max", max })) if max == DRAINS_WAITING_MAX),
+        "{refused:?}"
+    );
+    assert!(member(&registry, "s", other).unwrap().serving());
+    for draining in draining {
+        assert_eq!(draining.await.unwrap().0.waiting, ["stuck"]);
+    }
+    let drained = registry.drain(key("s"), endpoint(other), ms(100)).await;
+    assert!(!drained.unwrap().complete, "there is room again");
+}
+
+fn connected(registry: &Registry, name: &str) -> Subscription {
+    let wish = Subscribe {
+        services: vec![key("s")],
+        name: name.into(),
+        acks: true,
+        parting: Parting::Broken,
+        ..Subscribe::default()
+    };
+    registry.hub().subscribe(wish).unwrap()
+}
+
+/// A stream that breaks for a moment during a drain, while its client goes on with what it knew.
+#[tokio::test(start_paused = true)]
+async fn whose_connection_breaks_is_waited_for_until_he_is_back_and_acknowledges() {
+    let registry = registry().await;
+    register(&registry, "s", A).await;
+    let (broken, namesake) = (connected(&registry, "one"), connected(&registry, "one"));
+    let draining = tokio::spawn({
+        let registry = registry.clone();
+        async move { drain(&registry, 20_000).await }
+    });
+    sleep_ms(100).await;
+    assert!(registry.hub().acknowledge(namesake.id(), Revision(2)));
+    drop(broken);
+    sleep_ms(1_000).await;
+    assert!(!draining.is_finished(), "another of the same name is not he");
+    let back = connected(&registry, "one");
+    sleep_ms(1_000).await;
+    assert_eq!(progress(&registry).unwrap().waiting, ["one"; 2]);
+    assert!(registry.hub().acknowledge(back.id(), Revision(2)));
+    let (drained, after) = draining.await.unwrap();
+    assert!(drained.complete && drained.waiting.is_empty() && drained.gone.is_empty());
+    assert!(after >= ms(2_100) && after <= ms(2_110), "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_connection_breaks_and_who_does_not_come_back_is_gone_after_a_grace() {
+    let registry = registry().await;
+    register(&registry, "s", A).await;
+    let (named, nameless, sent_away) = (
+        connected(&registry, "named"),
+        connected(&registry, ""),
+        connected(&registry, "sent away"),
+    );
+    let draining = tokio::spawn({
+        let registry = registry.clone();
+        async move { drain(&registry, 20_000).await }
+    });
+    sleep_ms(100).await;
+    sent_away.dismiss();
+    drop((named, nameless, sent_away));
+    // One without a name cannot be known again.
+    let other = connected(&registry, "");
+    assert!(registry.hub().acknowledge(other.id(), Revision(2)));
+    sleep_ms(9_000).await;
+    assert_eq!(progress(&registry).unwrap().waiting, ["named", ""]);
+    let (drained, after) = draining.await.unwrap();
+    assert_eq!(
+        (drained.complete, drained.gone),
+        (true, vec!["named".into(), "".into()])
+    );
+    assert!(after >= ms(10_100) && after <= ms(10_110), "{after:?}");
 }
 
 #[tokio::test(start_paused = true)]

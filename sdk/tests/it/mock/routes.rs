@@ -161,6 +161,7 @@ async fn drain(State(registry): State<Arc<Registry>>, uri: Uri, body: Bytes) -> 
             complete: said.is_none_or(|count| count == 0),
             acknowledged: vec![uri.path().to_owned(), request.deadline_ms.unwrap().to_string()],
             waiting: vec![],
+            gone: vec![],
             without_acks: 0,
             in_flight: said.map(|count| InFlight { count, at_ms: 7 }),
             ended: None,

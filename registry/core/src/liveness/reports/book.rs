@@ -1,11 +1,13 @@
 //! The reports that are kept, and when to look at whom.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{
-    Consumer, ERRORS_KEPT, IDS_PER_ADDRESS_MAX, Opinion, REPORTERS_PER_INSTANCE_MAX, RecheckReading, Report,
-    ReportConfig, ReportReading, Reported, Said, TIDY, is_broad,
+    Consumer, ERRORS_KEPT, IDS_PER_ADDRESS_MAX, INSTANCES_PER_ADDRESS_MAX, Opinion,
+    REPORTERS_PER_INSTANCE_MAX, RecheckReading, Report, ReportConfig, ReportReading, Reported, Said, TIDY,
+    is_broad,
 };
 use crate::model::Mono;
 
@@ -17,8 +19,11 @@ pub struct Reports {
     by_consumer: HashMap<(u32, Consumer), BTreeSet<u32>, ahash::RandomState>,
     /// When to look at whom.
     looks: BTreeSet<(Mono, u32)>,
-    /// Who was reported last when; the oldest is forgotten first.
+    /// Who was reported last when; the oldest is forgotten first, and those that carry no mark before those that do.
     ages: BTreeSet<(Mono, u32)>,
+    marked_ages: BTreeSet<(Mono, u32)>,
+    /// Which instances each address reports, and by how many of its ids.
+    by_address: HashMap<IpAddr, HashMap<u32, usize, ahash::RandomState>, ahash::RandomState>,
     reports: usize,
     marked: usize,
     /// How many were forgotten for want of room.
@@ -39,7 +44,14 @@ impl Reports {
         if config.reporters_min == 0 {
             return false;
         }
-        self.make_room(slot, config);
+        let theirs = self.by_slot.get(&slot);
+        // Who says it once more takes no room.
+        if !theirs.is_some_and(|reported| reported.said.contains_key(by)) {
+            if self.has_said_enough(slot, by) {
+                return false;
+            }
+            self.make_room(slot, config);
+        }
         let reported = self.by_slot.entry(slot).or_insert_with(|| {
             let look = now.after(TIDY);
             self.looks.insert((look, slot));
@@ -49,8 +61,13 @@ impl Reports {
             let within = u64::try_from(report.within.as_micros()).unwrap_or(u64::MAX);
             reported.since = Mono(now.0.saturating_sub(within));
         }
-        self.ages.remove(&(reported.newest, slot));
-        self.ages.insert((now, slot));
+        let ages = if reported.marked {
+            &mut self.marked_ages
+        } else {
+            &mut self.ages
+        };
+        ages.remove(&(reported.newest, slot));
+        ages.insert((now, slot));
         reported.newest = now;
         (reported.instances, reported.consumers) = (report.instances, report.consumers);
         if reported
@@ -93,6 +110,12 @@ impl Reports {
         let failures = report.failures;
         reported.said.insert(by.clone(), Said { at: now, failures });
         self.reports += 1;
+        *self
+            .by_address
+            .entry(by.address)
+            .or_default()
+            .entry(slot)
+            .or_default() += 1;
         let theirs = self.by_consumer.entry((service, by.clone())).or_default();
         let was_broad = is_broad(theirs.len(), report.instances);
         theirs.insert(slot);
@@ -160,6 +183,14 @@ impl Reports {
             Some(reported) => {
                 self.marked = self.marked + usize::from(marked) - usize::from(reported.marked);
                 reported.marked = marked;
+                let age = (reported.newest, slot);
+                let (from, to) = match marked {
+                    true => (&mut self.ages, &mut self.marked_ages),
+                    false => (&mut self.marked_ages, &mut self.ages),
+                };
+                if from.remove(&age) {
+                    to.insert(age);
+                }
                 let look = self.next_look(slot, now, config);
                 self.look_at(slot, look);
             }
@@ -172,7 +203,7 @@ impl Reports {
                 self.by_slot.insert(slot, reported);
                 self.marked += 1;
                 self.looks.insert((look, slot));
-                self.ages.insert((now, slot));
+                self.marked_ages.insert((now, slot));
             }
             None => {}
         }
@@ -212,6 +243,7 @@ impl Reports {
             self.marked -= usize::from(reported.marked);
             self.looks.remove(&(reported.look, slot));
             self.ages.remove(&(reported.newest, slot));
+            self.marked_ages.remove(&(reported.newest, slot));
         }
     }
 
@@ -339,6 +371,17 @@ impl Reports {
             return;
         }
         self.reports -= 1;
+        if let Some(theirs) = self.by_address.get_mut(&consumer.address) {
+            if let Some(ids) = theirs.get_mut(&slot) {
+                *ids -= 1;
+                if *ids == 0 {
+                    theirs.remove(&slot);
+                }
+            }
+            if theirs.is_empty() {
+                self.by_address.remove(&consumer.address);
+            }
+        }
         let key = (reported.service, consumer.clone());
         if let Some(theirs) = self.by_consumer.get_mut(&key) {
             theirs.remove(&slot);
@@ -356,13 +399,20 @@ impl Reports {
         }
     }
 
-    /// Before a report about `coming` is taken: those who were reported longest ago give way.
+    /// Whether its address reports so many others that nobody there is heard about this one.
+    fn has_said_enough(&self, slot: u32, by: &Consumer) -> bool {
+        let theirs = self.by_address.get(&by.address);
+        theirs.is_some_and(|theirs| theirs.len() >= INSTANCES_PER_ADDRESS_MAX && !theirs.contains_key(&slot))
+    }
+
+    /// Before a report about `coming` is taken: those who were reported longest ago give way, first those of them that carry
+    /// no mark. A stranger could else have marks taken off by reporting others.
     fn make_room(&mut self, coming: u32, config: &ReportConfig) {
         let known = self.by_slot.contains_key(&coming);
         while self.reports >= config.reports_max.max(1)
-            || !known && self.ages.len() >= config.instances_max.max(1)
+            || !known && self.ages.len() + self.marked_ages.len() >= config.instances_max.max(1)
         {
-            let Some((newest, slot)) = self.ages.pop_first() else {
+            let Some((newest, slot)) = self.ages.pop_first().or_else(|| self.marked_ages.pop_first()) else {
                 return;
             };
             let before = self.reports;

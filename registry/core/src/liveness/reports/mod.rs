@@ -30,6 +30,8 @@ pub use book::Reports;
 pub const BROAD_MIN: usize = 4;
 /// How many ids of one address count for one instance.
 pub const IDS_PER_ADDRESS_MAX: usize = 2;
+/// About how many instances the consumers of one address are heard at a time.
+pub const INSTANCES_PER_ADDRESS_MAX: usize = 1_000;
 /// How many reporters of one instance are kept. No more are ever asked for.
 pub const REPORTERS_PER_INSTANCE_MAX: usize = 1024;
 /// How many last errors of an instance are kept, for people.

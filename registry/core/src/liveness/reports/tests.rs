@@ -266,3 +266,55 @@ fn the_last_errors_are_kept_newest_first_and_each_once() {
     assert_eq!(errors, ["e", "d", "c", "b"]);
     assert_eq!(reading.failures, 6);
 }
+
+/// One who reports others all the time must not take the marks of those off whom he does not mean.
+#[test]
+fn beyond_the_bound_those_without_a_mark_give_way_first() {
+    let mut world = World::of(100, 3);
+    world.config.instances_max = 10;
+    for host in 1..=3 {
+        world.say(1, &alone(host), at_s(1));
+    }
+    assert!(world.marked.contains(&1));
+    for slot in 2..=60 {
+        world.say(slot, &alone(200), at_s(2));
+    }
+    assert!(world.marked.contains(&1) && world.reports.is_marked(1));
+    assert_eq!(world.reports.instances(), 10);
+    let kept = world.reports.read(1, at_s(2), &world.config).unwrap();
+    assert_eq!(kept.reporters, 3);
+}
+
+#[test]
+fn who_says_again_what_is_kept_takes_the_room_of_nobody() {
+    let mut world = World::of(100, 3);
+    world.config.reports_max = 3;
+    for slot in 1..=3 {
+        world.say(slot, &alone(1), at_s(1));
+    }
+    for _ in 0..5 {
+        world.say(2, &alone(1), at_s(2));
+    }
+    assert_eq!((world.reports.len(), world.reports.forgotten()), (3, 0));
+    world.say(4, &alone(1), at_s(3));
+    assert_eq!((world.reports.len(), world.reports.forgotten()), (3, 1));
+}
+
+#[test]
+fn the_consumers_of_one_address_are_heard_about_so_many_instances() {
+    let mut world = World::of(100_000, 3);
+    let max = u32::try_from(INSTANCES_PER_ADDRESS_MAX).unwrap();
+    for slot in 0..2 * max {
+        world.say(slot, &consumer(&format!("c{slot}"), 1), at_s(1));
+    }
+    assert_eq!(world.reports.len(), INSTANCES_PER_ADDRESS_MAX);
+    // Others are heard, and he is about those that he reported.
+    world.say(max + 1, &alone(2), at_s(1));
+    world.say(0, &consumer("another", 1), at_s(1));
+    assert_eq!(world.reports.len(), INSTANCES_PER_ADDRESS_MAX + 2);
+    // Once they are forgotten there is room again.
+    world.turn(at_s(60));
+    assert_eq!(world.reports.len(), 0);
+    world.say(2 * max, &alone(1), at_s(60));
+    assert_eq!(world.reports.len(), 1);
+}

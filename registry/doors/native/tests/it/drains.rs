@@ -81,6 +81,31 @@ async fn a_drain_can_be_asked_for_and_cancelled_while_somebody_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_stream_that_breaks_does_not_complete_a_drain_at_once() {
+    let door = Door::open().await;
+    door.register("10.0.0.1:80").await;
+    let follows = door
+        .watch(
+            "service=public/DEFAULT_GROUP/orders&name=orders-1&acks=true",
+            None,
+        )
+        .await;
+    let breaks = async {
+        sleep(Duration::from_secs(1)).await;
+        drop(follows);
+    };
+    let begin = Instant::now();
+    let (drained, ()) = tokio::join!(door.drain(5_000), breaks);
+    assert_eq!(
+        (drained.complete, drained.waiting),
+        (false, vec!["orders-1".to_owned()])
+    );
+    let drained = door.drain(30_000).await;
+    assert!(drained.complete, "{drained:?}");
+    assert!(begin.elapsed() >= Duration::from_secs(11) && begin.elapsed() < Duration::from_millis(11_100));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deregistration_completes_a_drain() {
     let door = Door::open().await;
     door.register("10.0.0.1:80").await;

@@ -271,7 +271,11 @@ async fn a_probe_can_be_ordered_and_the_status_counts_them() {
         ),
         (1, 2, 2)
     );
-    assert!(status.probes.enabled && status.limits.contains_key("probes_in_flight_max"));
+    assert!(
+        status.probes.enabled
+            && status.limits.contains_key("probes_in_flight_max")
+            && status.limits.contains_key("drains_waiting_max")
+    );
     for (at, kind) in [
         ("10.0.0.2:80", "instance-not-found"),
         ("10.0.0.3:80", "instance-not-found"),

@@ -18,6 +18,12 @@
 //! Nacos do. A door over connections that acknowledges pushes (gRPC) does as the watch stream: its subscribers leave with
 //! their connection, and a push response is the acknowledgement of the revision that was pushed.
 //!
+//! A connection that breaks says nothing: whoever was behind it may come back in a moment, and sends to the instance
+//! meanwhile. So he is waited for until he comes back by his name and acknowledges, at most [`BROKEN_GRACE`]; then he is
+//! taken to be gone, and named. Who broke off before the drain began is not asked at all.
+//!
+//! [`BROKEN_GRACE`]: crate::hub::BROKEN_GRACE
+//!
 //! Clients that only poll cannot acknowledge, and the registry does not keep who polls: they are not counted among those
 //! without acknowledgements either. They know at their next poll.
 //!
@@ -41,6 +47,9 @@ use under_way::Drain;
 pub use in_flight::InFlight;
 pub(super) use under_way::Drains;
 
+/// How many may wait for drains at once. Each looks again at whatever is applied.
+pub const DRAINS_WAITING_MAX: usize = 1_024;
+
 /// How a drain came out, or how far it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drained {
@@ -50,6 +59,8 @@ pub struct Drained {
     pub acknowledged: Vec<String>,
     /// Names of those who have not.
     pub waiting: Vec<String>,
+    /// Names of those whose connection broke and who did not come back in time: taken to be gone.
+    pub gone: Vec<String>,
     /// How many subscribers never acknowledge anything.
     pub without_acks: usize,
     /// How many requests the instance said last that it has in flight, if it ever did.
@@ -85,7 +96,7 @@ impl Registry {
     /// operator ends that.
     ///
     /// # Errors
-    /// If there is no such instance.
+    /// If there is no such instance, or [`DRAINS_WAITING_MAX`] wait already; then nothing is marked.
     ///
     /// # Cancel safety
     /// Once the mark is set it stays, also when the future is dropped; only the waiting ends.
@@ -96,14 +107,17 @@ impl Registry {
         deadline: Duration,
     ) -> Result<Drained, WriteError> {
         let deadline = tokio::time::Instant::now() + deadline;
-        self.mark(&service, &endpoint, true).await?;
         let drains = &self.inner.drains;
+        let Some(_waiting) = drains.waiting() else {
+            let (limit, max) = ("drains_waiting_max", DRAINS_WAITING_MAX);
+            return Err(Refusal::Limit { limit, max }.into());
+        };
+        self.mark(&service, &endpoint, true).await?;
         let drain = match self.draining(&service, &endpoint) {
             Some((lease, revision)) => drains.joined(self, &service, &endpoint, lease, revision, false),
             // It has gone already.
             None => Arc::new(Drain::of_nobody(self.version().revision)),
         };
-        let _waiting = drains.waiting();
         loop {
             let (acknowledged, news) = (self.hub().acknowledged(), drains.news());
             tokio::pin!(acknowledged, news);
@@ -114,12 +128,13 @@ impl Registry {
             if drain.is_done(self) || over {
                 return Ok(drain.told(self));
             }
+            let look_at = drain.gives_up_at().map_or(deadline, |at| at.min(deadline));
             // Whichever it is, it looks again.
             tokio::select! {
                 () = acknowledged => {}
                 () = news => {}
                 () = self.stopping() => {}
-                () = tokio::time::sleep_until(deadline) => {}
+                () = tokio::time::sleep_until(look_at) => {}
             }
         }
     }
@@ -159,12 +174,24 @@ impl Registry {
 
     /// Takes how many requests an instance has in flight, as it says itself. Returns whether there is such a lease.
     pub fn report_in_flight(&self, lease: Lease, count: u64) -> bool {
-        let is_known = |lease| self.inner.catalog.lock().holder(lease).is_some();
-        let known = is_known(lease);
-        if known {
-            self.inner.drains.report(lease, count, self.wall(), is_known);
+        self.report_all_in_flight(vec![(lease, count)]) == 1
+    }
+
+    /// The same for many. Returns how many of the leases there are.
+    pub fn report_all_in_flight(&self, mut said: Vec<(Lease, u64)>) -> usize {
+        if said.is_empty() {
+            return 0;
         }
-        known
+        {
+            // Locked once for all, and not under the lock of the reports.
+            let catalog = self.inner.catalog.lock();
+            said.retain(|(lease, _)| catalog.holder(*lease).is_some());
+        }
+        if !said.is_empty() {
+            let is_known = |lease| self.inner.catalog.lock().holder(lease).is_some();
+            self.inner.drains.report(&said, self.wall(), is_known);
+        }
+        said.len()
     }
 
     async fn mark(

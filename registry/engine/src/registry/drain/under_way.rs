@@ -10,9 +10,10 @@ use beatrix_core::model::{Endpoint, Lease, Revision, ServiceKey, Wall};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio::time::Instant;
 
 use super::in_flight::{InFlight, Reports};
-use super::{DrainEnd, Drained};
+use super::{DRAINS_WAITING_MAX, DrainEnd, Drained};
 use crate::hub::{Asked, Hub};
 use crate::registry::Registry;
 
@@ -50,6 +51,8 @@ struct State {
     asked: BTreeMap<u64, Asked>,
     /// Those of them who are still to be looked at.
     waiting: Vec<u64>,
+    /// Those of them who were given up.
+    gone: Vec<u64>,
     without_acks: usize,
     /// The newest report of requests in flight when all had acknowledged. Only a later one counts: until then they may
     /// have sent something.
@@ -106,10 +109,18 @@ impl Drains {
         drain
     }
 
-    /// Somebody waits from now on.
-    pub(super) fn waiting(&self) -> Waiting<'_> {
-        self.waiting.fetch_add(1, Ordering::AcqRel);
-        Waiting(&self.waiting)
+    /// Somebody waits from now on, unless too many do.
+    pub(super) fn waiting(&self) -> Option<Waiting<'_>> {
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= DRAINS_WAITING_MAX {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
+        Some(Waiting(&self.waiting))
+    }
+
+    /// How many wait.
+    pub(in crate::registry) fn waiting_now(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
     }
 
     /// Resolves when something happens that is not an acknowledgement.
@@ -124,8 +135,12 @@ impl Drains {
         }
     }
 
-    pub(super) fn report(&self, lease: Lease, count: u64, at: Wall, is_known: impl Fn(Lease) -> bool) {
-        self.reports.lock().take(lease, InFlight { count, at }, is_known);
+    pub(super) fn report(&self, said: &[(Lease, u64)], at: Wall, is_known: impl Fn(Lease) -> bool) {
+        let mut reports = self.reports.lock();
+        for &(lease, count) in said {
+            reports.take(lease, InFlight { count, at }, &is_known);
+        }
+        drop(reports);
         self.applied();
     }
 }
@@ -197,6 +212,14 @@ impl Drain {
                     .is_some_and(|lost| !again.iter().any(|it| it.is_in_place_of(lost, self.revision)))
             });
         }
+        let now = Instant::now();
+        let State {
+            asked, waiting, gone, ..
+        } = &mut *state;
+        gone.extend(waiting.extract_if(.., |id| {
+            let at = asked.get(id).and_then(Asked::given_up_at);
+            at.is_some_and(|at| at <= now)
+        }));
         if state.waiting.is_empty() && state.settled.is_none() {
             state.settled = Some(registry.inner.drains.reports.lock().newest());
         }
@@ -242,12 +265,20 @@ impl Drain {
         registry.inner.drains.reports.lock().of(*lease)
     }
 
+    /// When the next of those is given up who are waited for. As of the last look.
+    pub(super) fn gives_up_at(&self) -> Option<Instant> {
+        let state = self.state.lock();
+        let waiting = state.waiting.iter().filter_map(|id| state.asked.get(id));
+        waiting.filter_map(Asked::given_up_at).min()
+    }
+
     /// How it is now.
     pub(super) fn told(&self, registry: &Registry) -> Drained {
         let mut state = self.state.lock();
         self.look(&mut state, registry);
         let (late, done): (Vec<_>, Vec<_>) =
             state.asked.iter().partition(|(id, _)| state.waiting.contains(id));
+        let (gone, done): (Vec<_>, Vec<_>) = done.into_iter().partition(|(id, _)| state.gone.contains(id));
         let names = |asked: Vec<(&u64, &Asked)>| asked.iter().map(|(_, it)| it.name().to_owned()).collect();
         let complete = match state.end {
             Some(end) => end == DrainEnd::Removed,
@@ -257,6 +288,7 @@ impl Drain {
             revision: self.revision,
             acknowledged: names(done),
             waiting: names(late),
+            gone: names(gone),
             without_acks: state.without_acks,
             in_flight: self.reported(registry).map(|(_, said)| said),
             complete,
