@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::beats::check_tables;
 use crate::catalog::testing::{World, beat_with, declared, endpoint, key, labelled, probed};
-use crate::catalog::{CatalogConfig, Command, InstancePiece, Part};
+use crate::catalog::{CatalogConfig, Command, InstancePiece, Part, Rule, Turn, Way};
 use crate::liveness::Finding;
 use crate::model::{DeclaredStatus, Health, Reason, Registration, Wall};
 
@@ -260,4 +260,27 @@ fn taking_back_that_it_is_not_well_does_not_hide_failing_probes() {
     world.probed("s", A, true);
     assert_eq!(reason(&world), (Health::Healthy, Reason::ProbePassed));
     check_tables(&world);
+}
+
+#[test]
+fn of_one_that_is_probed_and_suspect_probes_are_told_and_when_the_guard_ends() {
+    let mut world = World::new(CatalogConfig::default());
+    world.register("s", A, probed(2, 3));
+    world.force_guard(Some(&key("s")), seconds(20));
+    for _ in 0..3 {
+        world.found("s", A, Finding::Silent);
+    }
+    let there = world.explain("s", A);
+    let rule = Rule::GuardedProbe {
+        by_service: true,
+        needed: 3,
+    };
+    assert_eq!(there.rule, rule);
+    assert_eq!(
+        there.ways[..3],
+        [Way::ProbeClears, Way::OthersReturn, Way::OperatorEndsGuard]
+    );
+    assert_eq!(there.deadlines.len(), 1);
+    assert_eq!(there.deadlines[0].then, Turn::ServiceGuardEnds);
+    assert_eq!(there.deadlines[0].at, crate::model::Mono(0).after(seconds(20)));
 }
