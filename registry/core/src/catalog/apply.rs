@@ -10,7 +10,7 @@ use crate::model::{
 
 use super::Catalog;
 use super::command::{Committed, Mutation};
-use super::probing::{asked_alike, stays_measured};
+use super::measured::{asked_alike, stays_measured};
 use super::service::{CountedAs, Shared};
 use super::slots::Slot;
 
@@ -165,7 +165,8 @@ impl Catalog {
             marks: mark,
             // What probes have measured stays measured. It is doubted no longer, but still healthy.
             reason: match measured {
-                Some(Reason::Guarded | Reason::Reported) => Reason::ProbePassed,
+                Some(Reason::Guarded | Reason::Reported) if health == Health::Healthy => Reason::ProbePassed,
+                Some(Reason::Guarded | Reason::Reported) => Reason::ProbeFailed,
                 Some(reason) => reason,
                 None => Reason::Registered,
             },

@@ -10,7 +10,7 @@ use crate::model::{
 use super::Catalog;
 use super::command::{Command, Mutation};
 use super::declaring::check_lifetime;
-use super::probing::stays_measured;
+use super::measured::{asked_alike, stays_measured};
 use super::refusal::Refusal;
 use super::service::Service;
 use super::slots::Phase;
@@ -220,20 +220,35 @@ impl Catalog {
             return Ok(Decision::Nothing);
         }
         let lease = kept.unwrap_or(fresh);
-        let health = if stays_measured(member, &registration) {
-            member.state.health
-        } else {
-            health
+        let alike = asked_alike(known, &registration);
+        // What it said of itself goes with its registration, and then what its probes come to counts.
+        let beneath = found
+            .filter(|_| alike)
+            .and_then(|found| self.measured_beneath(found, member, now));
+        let stays = stays_measured(member, &registration);
+        let health = match &beneath {
+            Some((health, _)) => *health,
+            None if stays => member.state.health,
+            None => health,
         };
         // Nor is one that flaps healthy by saying so once more.
-        let held = found
-            .filter(|_| health == Health::Healthy)
-            .and_then(|found| self.flaps_still(found, member, &registration, now));
+        let held = match (found, beneath) {
+            (_, Some((_, measured))) => Some(measured),
+            (Some(found), None) if !stays => self.flaps_still(found, member, &registration, health, now),
+            _ => None,
+        };
+        let flaps = matches!(
+            held,
+            Some(Mutation::Measured {
+                health: Health::Unhealthy,
+                ..
+            })
+        );
         let registered = Mutation::Registered {
             service,
             endpoint,
             registration,
-            health: if held.is_some() { Health::Unhealthy } else { health },
+            health: if flaps { Health::Unhealthy } else { health },
             lease,
         };
         Ok(Decision::Commit(
@@ -279,7 +294,12 @@ impl Catalog {
         let returned = self.returned(slot, Some(unwell), now);
         if member.record.declared != declared {
             let (before, after) = self.flaps_by_saying(service, member, unwell, now);
-            mutations.extend(before);
+            // Before it takes back that it is not well, or failing probes would be hidden by that.
+            let beneath = (!unwell)
+                .then(|| self.measured_beneath(service, member, now))
+                .flatten()
+                .filter(|(health, _)| *health == Health::Unhealthy);
+            mutations.extend(beneath.map(|(_, measured)| measured).or(before));
             mutations.push(Mutation::Declared {
                 service: service.key().clone(),
                 endpoint: found.endpoint.clone(),

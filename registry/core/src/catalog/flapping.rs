@@ -213,19 +213,26 @@ impl Catalog {
         (None, flaps)
     }
 
-    /// What follows on the registration of one that flaps, is not healthy, and registers again: it goes on to.
+    /// What follows on the registration of one that flaps, is not healthy, and registers again: it goes on to. If it
+    /// registers as not healthy, it has not been well for that time, and has to prove itself first.
     pub(super) fn flaps_still(
         &self,
         service: &Service,
         member: &Member,
         registration: &Registration,
+        health: Health,
         now: Mono,
     ) -> Option<Mutation> {
         let mark = self.flap_mark(member.slot, now);
         let flaps = !mark.is_empty()
             && member.state.health == Health::Unhealthy
             && inherits_flaps(&member.record.registration, registration);
-        flaps.then(|| unhealthy(service, member, mark, Reason::Flapping))
+        let reason = match health {
+            Health::Healthy => Reason::Flapping,
+            Health::Unhealthy if self.flaps.is_held(member.slot) => Reason::Registered,
+            Health::Unhealthy => return None,
+        };
+        flaps.then(|| unhealthy(service, member, mark, reason))
     }
 
     /// The mark that an instance keeps when it registers again. What is another run of a process, or lives in another

@@ -18,6 +18,7 @@ use super::command::Mutation;
 use super::decide::Decision;
 use super::declaring::check_lifetime;
 use super::layering::{KeptLayer, LAYERS_PER_SERVICE_MAX};
+use super::measured::asked_alike;
 use super::piece::{InstancePiece, LayerOf, LayerPiece, ServicePiece};
 use super::refusal::Refusal;
 use super::reporting::reason_without;
@@ -96,7 +97,8 @@ impl Catalog {
         };
         let known = &member.record.registration;
         let as_registered = *known == piece.registration && member.record.declared == piece.declared;
-        let measured = kind.lifetime() == Lifetime::Persistent && member.state.health != piece.state.health;
+        // What is measured here is newer than what was there: only where nobody measures it is as the piece says.
+        let measured = kind == LivenessKind::Static && member.state.health != piece.state.health;
         if as_registered && !measured {
             return Ok(None);
         }
@@ -107,6 +109,21 @@ impl Catalog {
             .slot_of_lease(piece.lease)
             .is_some_and(|slot| slot != member.slot);
         piece.lease = kept.unwrap_or(if of_other { fresh } else { piece.lease });
+        let says = |declared: Option<&std::sync::Arc<crate::model::Declared>>| {
+            declared.is_some_and(|said| said.status == crate::model::DeclaredStatus::Unhealthy)
+        };
+        let unwell = says(piece.declared.as_ref());
+        if asked_alike(known, &piece.registration) && unwell == member.record.unwell() {
+            let kept = Marks::NONE
+                .with(Marks::UNCONFIRMED, self.is_unconfirmed(member.slot))
+                .with(Marks::FLAPPING, member.state.marks.has(Marks::FLAPPING));
+            piece.state = State {
+                marks: kept,
+                reason: reason_without(&member.state, kind),
+                share: Share::FULL,
+                ..member.state
+            };
+        }
         Ok(Some(piece))
     }
 

@@ -32,6 +32,7 @@ mod importing;
 mod keep;
 mod layering;
 mod lookup;
+mod measured;
 mod namespaces;
 mod piece;
 mod probing;

@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use crate::liveness::{Ended, Finding, ProbeCounts, ProbeResult, Scheduled, Ticket, observe};
 use crate::model::{
-    Endpoint, Health, Liveness, Marks, Member, Mono, Probe, ProbeSpec, Reason, Registration, ServiceKey,
-    ServiceSettings, Wall,
+    Endpoint, Health, Liveness, Marks, Mono, Probe, ProbeSpec, Reason, ServiceKey, ServiceSettings, Wall,
 };
 
 use super::Catalog;
@@ -52,25 +51,6 @@ pub struct ProbeReport {
     pub scheduled: Option<Scheduled>,
     /// The time by which `scheduled` counts.
     pub now: Mono,
-}
-
-/// Whether what probes measured of `member` stays when it is registered so: it is the same run of the same instance, asked
-/// in the same way.
-pub(super) fn stays_measured(member: &Member, registration: &Registration) -> bool {
-    let measured = matches!(
-        member.state.reason,
-        Reason::ProbePassed | Reason::ProbeFailed | Reason::Guarded | Reason::Steady | Reason::Reported
-    );
-    measured && asked_alike(&member.record.registration, registration)
-}
-
-/// Whether it is the same run of the same instance, probed in the same way: what was asked and counted so far goes on. How
-/// its cluster is checked is the cluster's, and does not change by a registration.
-pub(super) fn asked_alike(known: &Registration, registration: &Registration) -> bool {
-    matches!(known.liveness, Liveness::Probe(_))
-        && known.liveness == registration.liveness
-        && known.cluster == registration.cluster
-        && known.incarnation == registration.incarnation
 }
 
 impl Catalog {
@@ -123,7 +103,8 @@ impl Catalog {
                 self.count_probe(ticket.slot, result.finding);
             }
         }
-        self.probes.next_deadline() == Some(Mono(0))
+        let at_once = Some(Mono(0));
+        self.probes.next_deadline() == at_once || self.next_warming() == at_once
     }
 
     /// Has an instance probed now, before its turn. Returns whether it is one that is probed.
@@ -177,10 +158,10 @@ impl Catalog {
         let of_cluster = member.record.registration.liveness == Liveness::Probe(Probe::OfCluster);
         let at_once = of_cluster && finding == Finding::Down;
         let (rise, fall) = (spec.rise(), if at_once { 1 } else { spec.fall() });
+        self.confirm(number);
         let Some(slot) = self.slots.get_mut(number) else {
             return;
         };
-        slot.unconfirmed = false;
         let completed = observe(&mut slot.streak, health, good, rise, fall).is_some();
         let falls = match finding {
             Finding::Silent => Flip::Doubted,
@@ -272,12 +253,13 @@ impl Catalog {
     }
 
     /// What good answers change: it is healthy, or no longer doubted. What it says itself they do not overrule, but then
-    /// only that keeps it unhealthy; and one that is held down already is well by its time alone.
+    /// only that keeps it unhealthy; and one that is held down already is well by its time alone. Doubted it is no longer.
     fn probe_rose(&self, number: u32, now: Mono) -> Option<Mutation> {
         let (slot, service, member) = self.at_slot(number)?;
         let state = &member.state;
         let unwell = member.record.unwell();
-        if unwell && state.reason == Reason::Declared || self.flaps.is_held(number) {
+        let stays = unwell && state.reason == Reason::Declared || self.flaps.is_held(number);
+        if stays && !state.suspect() {
             return None;
         }
         let (health, marks, reason) = self.well(member, unwell, Reason::ProbePassed, now);

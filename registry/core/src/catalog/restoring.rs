@@ -253,9 +253,11 @@ impl Catalog {
         }
         for (number, timed) in awaited {
             self.beats.cell(number).restart(now);
+            if self.is_unconfirmed(number) {
+                self.beats.set_unconfirmed(number);
+            }
             if timed {
                 self.flag(number);
-                self.beats.set_unconfirmed(number);
                 self.arm_early(number, now);
             }
         }

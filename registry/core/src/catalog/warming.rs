@@ -177,10 +177,8 @@ impl Catalog {
         if matches!(liveness, Liveness::Session(_)) {
             slot.timings = Some(self.config.returning);
         }
-        // Of those that are probed no beat tells.
-        if slot.timings.is_some() {
-            self.beats.set_unconfirmed(number);
-        }
+        // Counted for all; of those that are probed no beat tells, but their first answer.
+        self.beats.set_unconfirmed(number);
     }
 
     /// An instance that is being changed shows what is known by now: if it has beaten, it is confirmed.

@@ -6,6 +6,10 @@
 //! itself when enough have returned or after a maximum time, or by an operator's hand; then it rests for a while, so
 //! that those who are truly dead are not protected again at once.
 //!
+//! Its limit: a silence counts for one window. Of those who are probed one falls silent only with the last of its `fall`
+//! probes, so an outage that all of them see spreads over an interval. Where the interval is longer than the window divided
+//! by the threshold (50 s by default) less than the threshold falls within any one window, and the guard does not hold.
+//!
 //! A value without a clock and without instances: the rule can be read from its table of rows in the tests.
 
 use std::time::Duration;
@@ -27,7 +31,8 @@ pub struct GuardConfig {
     pub population_min: u32,
     /// It holds when more than this share, in percent, fell silent within the window. Default 30.
     pub threshold_percent: u32,
-    /// How long a silence counts. Default 15 s, one beat timeout.
+    /// How long a silence counts. Default 15 s, one beat timeout. The guard does not see an outage of instances that are
+    /// probed at intervals longer than this divided by the threshold, 50 s by default: see the module.
     pub window: Duration,
     /// It ends after this time whatever happens. Default 10 min.
     pub hold_max: Duration,

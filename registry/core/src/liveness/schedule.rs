@@ -8,6 +8,8 @@
 //! - **Bounds.** At most so many probes are in flight, and at most so many at one address, so that an address that hangs
 //!   keeps nobody else waiting. Who waits for its address stands in a line of that address, of which somebody always is
 //!   in the queue or in flight.
+//! - **Slow ones.** Probes that may take longer than two seconds have half of the places at most, and a line of their own:
+//!   however many hang, the others have places.
 //! - **Behind.** Who has been due longest is next. How late a probe begins is counted. Who missed a whole turn is not asked
 //!   twice for it: the next probe is one interval after this one.
 //! - **Generations.** Each entry has a number of its own. A result that began under another one (the instance was
@@ -30,6 +32,9 @@ mod line;
 
 /// A first probe comes within this time, or within the interval if that is shorter.
 const FIRST_WITHIN: Duration = Duration::from_secs(1);
+
+/// Who may take longer than this to be answered is slow.
+const SLOW_FROM: Duration = Duration::from_secs(2);
 
 /// How probes are scheduled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +68,7 @@ pub struct Ticket {
     pub slot: u32,
     generation: u64,
     address: u64,
+    slow: bool,
     /// All stalls before it began.
     stalled: Duration,
 }
@@ -127,6 +133,7 @@ pub(crate) struct Schedule {
     entries: HashMap<u32, Entry, ahash::RandomState>,
     queue: BTreeSet<(Mono, u32)>,
     addresses: HashMap<u64, Line, ahash::RandomState>,
+    slow: Line,
     in_flight: usize,
     generation: u64,
     /// Whether somebody is due sooner than anybody was when it was last asked.
@@ -154,6 +161,8 @@ enum Place {
     Queued,
     /// In the line of its address.
     Waiting,
+    /// In that of the slow ones.
+    Slow,
     InFlight,
 }
 
@@ -164,6 +173,7 @@ impl Schedule {
             entries: HashMap::default(),
             queue: BTreeSet::new(),
             addresses: HashMap::default(),
+            slow: Line::default(),
             in_flight: 0,
             generation: 0,
             sooner: false,
@@ -202,7 +212,9 @@ impl Schedule {
                 self.queue.remove(&(entry.due, slot));
                 // It may have been called up, and then nobody else was.
                 self.call_up(entry.address);
+                self.call_up_slow();
             }
+            Place::Slow => self.slow.leave(entry.due, slot),
             Place::Waiting => {
                 if let Some(line) = self.addresses.get_mut(&entry.address) {
                     line.leave(entry.due, slot);
@@ -226,7 +238,7 @@ impl Schedule {
                 entry.due = now;
                 self.queue_up(slot, now);
             }
-            Place::Queued | Place::Waiting => {}
+            Place::Queued | Place::Waiting | Place::Slow => {}
         }
         true
     }
@@ -238,19 +250,31 @@ impl Schedule {
         since: Mono,
         stalled: Duration,
     ) -> Option<(Ticket, Arc<ProbeSpec>)> {
+        let slow_max = self.slow_max();
         while self.in_flight < self.config.in_flight_max {
             let (due, slot) = *self.queue.first().filter(|(due, _)| *due <= now)?;
             self.queue.pop_first();
             let Some(entry) = self.entries.get_mut(&slot) else {
                 continue;
             };
-            let address = self.addresses.entry(entry.address).or_default();
+            let slow = entry.spec.timeout() > SLOW_FROM;
+            let number = entry.address;
+            if slow && !self.slow.has_room(slow_max) {
+                entry.place = Place::Slow;
+                self.slow.wait(due, slot);
+                // It may have been called up by its address, and then nobody else was.
+                self.call_up(number);
+                continue;
+            }
+            let address = self.addresses.entry(number).or_default();
             if !address.has_room(self.config.in_flight_per_address_max) {
                 entry.place = Place::Waiting;
                 address.wait(due, slot);
+                self.call_up_slow();
                 continue;
             }
             address.in_flight += 1;
+            self.slow.in_flight += usize::from(slow);
             self.in_flight += 1;
             self.counts.lateness.note(now.since(due.max(since)));
             entry.place = Place::InFlight;
@@ -267,6 +291,7 @@ impl Schedule {
                 slot,
                 generation,
                 address: entry.address,
+                slow,
                 stalled,
             };
             return Some((ticket, Arc::clone(&entry.spec)));
@@ -284,7 +309,9 @@ impl Schedule {
         stalled: Duration,
     ) -> Ended {
         self.in_flight -= 1;
+        self.slow.in_flight -= usize::from(ticket.slow);
         self.leave_address(ticket.address);
+        self.call_up_slow();
         let across_stall = ticket.stalled != stalled;
         let Some(entry) = self
             .entries
@@ -394,6 +421,21 @@ impl Schedule {
             entry.place = Place::Queued;
             self.queue_up(slot, due);
         }
+    }
+
+    /// The same for the line of the slow ones.
+    fn call_up_slow(&mut self) {
+        if let Some((due, slot)) = self.slow.call_up(self.slow_max())
+            && let Some(entry) = self.entries.get_mut(&slot)
+        {
+            entry.place = Place::Queued;
+            self.queue_up(slot, due);
+        }
+    }
+
+    /// How many slow ones may be in flight.
+    fn slow_max(&self) -> usize {
+        (self.config.in_flight_max / 2).max(1)
     }
 
     fn close_if_idle(&mut self, number: u64) {

@@ -104,6 +104,13 @@ pub enum Rule {
         /// Its last beat.
         last_beat: Mono,
     },
+    /// Its probes were not answered, but the mass-expiry guard holds.
+    GuardedProbe {
+        /// Whether that of its service does; otherwise the registry's.
+        by_service: bool,
+        /// How many in a row make it unhealthy where no guard holds.
+        needed: u8,
+    },
     /// It says so itself; `None` if it has taken that back.
     Declared(Option<DeclaredStatus>),
     /// So many probes in a row were answered well, or were not.
@@ -225,6 +232,8 @@ pub enum Way {
     BeatHeals,
     /// A beat takes the suspicion from it.
     BeatClears,
+    /// A good probe takes the suspicion from it.
+    ProbeClears,
     /// A beat, or a good probe, confirms it.
     Confirms,
     /// Silence for so long makes it unhealthy.

@@ -8,7 +8,9 @@ mod gone;
 mod ways;
 
 use crate::liveness::{GuardReading, late_from};
-use crate::model::{DeclaredStatus, Endpoint, Health, LivenessKind, Marks, Member, Mono, Reason, ServiceRef};
+use crate::model::{
+    DeclaredStatus, Endpoint, Health, Liveness, LivenessKind, Marks, Member, Mono, Reason, ServiceRef,
+};
 
 pub use facts::{
     BeatFacts, Deadline, Explained, Explanation, Gone, GuardFacts, NotServing, ProbeFacts, Rule, Spared,
@@ -136,6 +138,13 @@ impl Catalog {
             last_beat: beats.map_or(now, |beats| beats.last),
         };
         let timings = beats.map(|beats| beats.timings);
+        if state.suspect() && matches!(member.record.registration.liveness, Liveness::Probe(_)) {
+            let spec = self.probes.schedule.spec(member.slot);
+            return Rule::GuardedProbe {
+                by_service: guard.service.since.is_some(),
+                needed: spec.map_or(1, |spec| spec.fall()),
+            };
+        }
         if state.suspect() {
             return Rule::Guarded {
                 by_service: guard.service.since.is_some(),
@@ -215,7 +224,7 @@ fn deadlines(slot: &Slot, beats: Option<&BeatFacts>, guard: &GuardFacts) -> Vec<
         (&guard.service, Turn::ServiceGuardEnds),
         (&guard.registry, Turn::RegistryGuardEnds),
     ] {
-        if let Some(at) = reading.until.filter(|_| slot.timings.is_some()) {
+        if let Some(at) = reading.until.filter(|_| slot.timings.is_some() || slot.probed) {
             deadlines.push(Deadline { at, then });
         }
     }

@@ -21,7 +21,11 @@ pub(super) fn ways(
     }
     let marks = member.state.marks;
     if marks.has(Marks::SUSPECT) {
-        ways.extend([Way::BeatClears, Way::OthersReturn, Way::OperatorEndsGuard]);
+        let clears = match member.record.registration.liveness {
+            Liveness::Probe(_) => Way::ProbeClears,
+            _ => Way::BeatClears,
+        };
+        ways.extend([clears, Way::OthersReturn, Way::OperatorEndsGuard]);
     }
     if marks.has(Marks::REPORTED) {
         ways.extend([Way::ReportsCease, Way::OperatorEndsReports, Way::Registers]);

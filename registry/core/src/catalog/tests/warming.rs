@@ -250,7 +250,11 @@ fn a_probed_one_is_unconfirmed_until_its_first_answer() {
     world.advance(Duration::from_secs(1));
     world.beat(lease);
     world.advance(Duration::ZERO);
-    assert!(world.catalog.complete(), "it does not wait for probes");
+    assert!(!world.catalog.complete(), "it waits for probes as well");
+    world.advance(Duration::from_secs(9));
+    world.beat(lease);
+    world.advance(Duration::from_secs(6));
+    assert!(world.catalog.complete(), "not for longer than a beat window");
     assert!(!is_unconfirmed(&world, A) && is_unconfirmed(&world, B));
     // A bad answer is one: it is looked after again, however it is.
     assert_eq!(world.probed("s", B, false), 1);

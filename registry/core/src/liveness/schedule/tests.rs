@@ -16,6 +16,16 @@ fn each(interval: Duration) -> Arc<ProbeSpec> {
     Arc::new(ProbeSpec::new(ProbeKind::Tcp, plan).unwrap())
 }
 
+/// Each 5 s, and its answer is waited for as long.
+fn hanging() -> Arc<ProbeSpec> {
+    let plan = ProbePlan {
+        interval: Some(seconds(5)),
+        timeout: Some(seconds(5)),
+        ..ProbePlan::default()
+    };
+    Arc::new(ProbeSpec::new(ProbeKind::Tcp, plan).unwrap())
+}
+
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -232,6 +242,32 @@ fn the_newest_result_is_kept_with_how_many_in_a_row_were_like_it() {
     assert_eq!(counts.results["test"], 3);
 }
 
+#[test]
+fn those_who_may_take_long_have_half_of_the_places_at_most_and_all_of_them_their_turn() {
+    let mut schedule = schedule(4, 4);
+    for slot in 0..10 {
+        schedule.enter(slot, hanging(), u64::from(slot), at_ms(0));
+    }
+    let mut open = take(&mut schedule, at_ms(2_000));
+    assert_eq!(open.len(), 2);
+    for slot in 10..12 {
+        schedule.enter(slot, each(seconds(5)), u64::from(slot), at_ms(2_000));
+    }
+    let others = take(&mut schedule, at_ms(3_000));
+    assert_eq!(others.len(), 2, "they find places");
+    others.into_iter().for_each(|ticket| {
+        end(&mut schedule, ticket, at_ms(3_000));
+    });
+    let mut seen = BTreeSet::new();
+    while let Some(ticket) = open.pop().filter(|_| seen.len() < 10) {
+        seen.insert(ticket.slot);
+        end(&mut schedule, ticket, at_ms(3_000));
+        open.extend(take(&mut schedule, at_ms(3_000)));
+        check_lines(&schedule);
+    }
+    assert_eq!(seen.len(), 10);
+}
+
 /// What must be so of all lines at all times.
 fn check_lines(schedule: &Schedule) {
     for (number, line) in &schedule.addresses {
@@ -249,6 +285,15 @@ fn check_lines(schedule: &Schedule) {
         );
         assert!(!line.is_idle());
     }
+    let slow = schedule.slow.len();
+    let waiting = schedule
+        .entries
+        .values()
+        .filter(|entry| entry.place == Place::Slow);
+    assert_eq!(slow, waiting.count());
+    let queued = |entry: &Entry| entry.place == Place::Queued && entry.spec.timeout() > SLOW_FROM;
+    assert!(slow == 0 || schedule.slow.in_flight > 0 || schedule.entries.values().any(queued));
+    assert!(schedule.slow.in_flight <= schedule.slow_max());
 }
 
 #[test]
@@ -304,6 +349,7 @@ proptest::proptest! {
         let (mut flying, mut now) = (Vec::new(), 0);
         for (what, slot, ms) in steps {
             match what {
+                0 if slot < 4 => schedule.enter(slot, hanging(), u64::from(slot % 2), at_ms(now)),
                 0 => schedule.enter(slot, each(seconds(1 + u64::from(slot % 2))), u64::from(slot % 2), at_ms(now)),
                 1 => {
                     schedule.leave(slot);

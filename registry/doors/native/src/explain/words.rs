@@ -51,6 +51,13 @@ pub(super) fn rule(there: &There, now: Mono) -> Coded {
                 if by_service { "its service" } else { "the registry" },
             ),
         ),
+        Rule::GuardedProbe { by_service, needed } => coded(
+            "guarded",
+            format!(
+                "{needed} probes in a row were not answered, but so many are silent that the mass-expiry guard of {} holds",
+                if by_service { "its service" } else { "the registry" },
+            ),
+        ),
         Rule::Declared(status) => {
             let said = match status {
                 Some(DeclaredStatus::Unhealthy) => "it says itself that it is not well",
@@ -142,6 +149,10 @@ pub(super) fn way(way: Way) -> Coded {
     match way {
         Way::BeatHeals => coded("beat", "a beat makes it healthy at once"),
         Way::BeatClears => coded("beat", "a beat takes the suspicion from it at once"),
+        Way::ProbeClears => coded(
+            "probe",
+            "a probe that is answered well takes the suspicion from it at once",
+        ),
         Way::Confirms => coded("confirm", "a beat, or a probe that is answered, confirms it"),
         Way::Silence(limit) => coded("silence", format!("silence for {} ms ends that", ms(limit))),
         Way::ProbesPass(count) => coded(

@@ -2,7 +2,7 @@
 
 use super::{Because, Instance, Model, Name};
 use crate::catalog::InstancePiece;
-use crate::model::{Health, Lease, Lifetime, Liveness, Reason};
+use crate::model::{DeclaredStatus, Health, Lease, Liveness, Reason};
 
 impl Model {
     /// Returns whether it is taken.
@@ -20,20 +20,39 @@ impl Model {
         // Nobody loses his lease by it.
         let holder = self.by_lease(piece.lease);
         let free = holder.is_none_or(|holder| holder == name);
+        let (mut kept, mut streak, mut row) = (None, 0, (false, 0));
         let mut lease = if free { piece.lease } else { fresh };
         if let Some(known) = self.instances.get(&name) {
-            let differs = lifetime == Lifetime::Persistent && known.health != state.health;
+            let differs = registration.liveness == Liveness::Static && known.health != state.health;
             if known.registration == registration && known.declared == declared && !differs {
                 return true;
             }
             if known.registration.incarnation == registration.incarnation {
                 lease = known.lease;
             }
+            let unwell = declared
+                .as_ref()
+                .is_some_and(|said| said.status == DeclaredStatus::Unhealthy);
+            if known.asked_alike(&registration) {
+                row = known.row;
+                if unwell == known.unwell() {
+                    kept = Some((
+                        known.health,
+                        known.because,
+                        known.measured,
+                        known.unconfirmed,
+                        known.heard,
+                    ));
+                }
+                if kept.is_some() || known.health == state.health {
+                    streak = known.streak;
+                }
+            }
         }
         self.take_layer(&name, &registration);
         self.services.insert(name.0.clone(), None);
         let waits = matches!(registration.liveness, Liveness::Beat(_) | Liveness::Session(_));
-        let imported = Instance {
+        let mut imported = Instance {
             unconfirmed: !matches!(registration.liveness, Liveness::Static),
             silent: waits && state.health == Health::Unhealthy && state.reason == Reason::Silent,
             because: match state.reason {
@@ -47,9 +66,14 @@ impl Model {
             declared,
             last_beat: self.now,
             restarted: self.now,
-            streak: 0,
+            streak,
+            row,
             heard: false,
         };
+        if let Some((health, because, measured, unconfirmed, heard)) = kept {
+            (imported.health, imported.because, imported.measured) = (health, because, measured);
+            (imported.unconfirmed, imported.heard) = (unconfirmed && !heard, false);
+        }
         self.instances.insert(name, imported);
         self.changed();
         true

@@ -40,6 +40,8 @@ pub(super) struct Instance {
     /// When its silence last began without a beat.
     restarted: u64,
     streak: u8,
+    /// Whether the newest answers were good, and how many in a row were so.
+    row: (bool, u8),
     /// Whether it is shown as known from before a restart only, and whether it was heard of since nevertheless.
     pub(super) unconfirmed: bool,
     heard: bool,
@@ -98,6 +100,25 @@ impl Instance {
 
     fn unwell(&self) -> bool {
         is_unwell(self.declared.as_ref())
+    }
+
+    fn asked_alike(&self, registration: &Registration) -> bool {
+        let known = &self.registration;
+        matches!(known.liveness, Liveness::Probe(_))
+            && known.liveness == registration.liveness
+            && known.cluster == registration.cluster
+            && known.incarnation == registration.incarnation
+    }
+
+    /// What the newest answers in a row are enough for.
+    fn beneath(&self) -> Option<Health> {
+        let Liveness::Probe(Probe::Own(spec)) = &self.registration.liveness else {
+            return None;
+        };
+        match self.row {
+            (true, count) => (count >= spec.rise()).then_some(Health::Healthy),
+            (false, count) => (count >= spec.fall()).then_some(Health::Unhealthy),
+        }
     }
 
     fn set(&mut self, health: Health, because: Because) {
@@ -172,16 +193,22 @@ impl Model {
         let (now, known) = (self.now, self.instances.get_mut(&name));
         let mut lease = fresh;
         let (mut probed, mut stays) = (false, health);
+        let (mut beneath, mut streak, mut row) = (None, 0, (false, 0));
         if let Some(known) = known {
             // What probes have measured is not overruled where they go on as before.
-            probed = known.measured
-                && known.because == Because::Other
-                && matches!(known.registration.liveness, Liveness::Probe(_))
-                && known.registration.liveness == registration.liveness
-                && known.registration.cluster == registration.cluster
-                && known.registration.incarnation == registration.incarnation;
+            let alike = known.asked_alike(&registration);
+            let only_said = known.unwell() && known.because == Because::Declared;
+            beneath = known.beneath().filter(|_| alike && only_said);
+            probed = known.measured && alike && !only_said;
             if probed {
                 stays = known.health;
+            }
+            stays = beneath.unwrap_or(stays);
+            if alike {
+                row = known.row;
+                if stays == known.health {
+                    streak = known.streak;
+                }
             }
             let stands = match known.registration.liveness {
                 Liveness::Beat(_) => !known.silent && known.health == health,
@@ -206,17 +233,21 @@ impl Model {
             lease,
             health: stays,
             because,
-            measured: probed,
+            measured: probed || beneath.is_some(),
             declared,
             silent: false,
             last_beat: now,
             restarted: now,
-            streak: 0,
+            streak,
+            row,
             unconfirmed: false,
             heard: false,
         };
         self.instances.insert(name, fresh);
         self.changed();
+        if beneath.is_some() {
+            self.changed();
+        }
     }
 
     /// An instance comes to the layer that waits for it, or ends it.
@@ -276,6 +307,11 @@ impl Model {
             instance.heard |= instance.unconfirmed && warms;
         }
         if instance.declared != declared {
+            let only_said = instance.unwell() && instance.because == Because::Declared;
+            if !unwell && only_said && instance.beneath() == Some(Health::Unhealthy) {
+                instance.set(Health::Unhealthy, Because::Other);
+                changes += 1;
+            }
             instance.declared = declared;
             instance.show();
             changes += 1;
@@ -315,6 +351,8 @@ impl Model {
         let (rise, fall) = (spec.rise(), spec.fall());
         instance.heard |= instance.unconfirmed;
         let mut changes = instance.heard && self.warming.is_none();
+        let count = if instance.row.0 == good { instance.row.1 } else { 0 };
+        instance.row = (good, count.saturating_add(1));
         let healthy = instance.health == Health::Healthy;
         instance.streak = if healthy == good { 0 } else { instance.streak + 1 };
         if instance.streak >= if good { rise } else { fall } {

@@ -75,7 +75,7 @@ impl Model {
         for instance in self.instances.values_mut() {
             (instance.last_beat, instance.restarted, instance.streak) = (self.now, self.now, 0);
             instance.unconfirmed = !matches!(instance.registration.liveness, Liveness::Static);
-            instance.heard = false;
+            (instance.heard, instance.row) = (false, (false, 0));
         }
         for kept in self.layers.values_mut() {
             kept.gone_since = kept.gone_since.map(|_| self.now);
@@ -88,10 +88,9 @@ impl Model {
     }
 
     /// Ends the time after a restart, if its time is over or all who are to come back have.
-    fn warm(&mut self) {
+    pub(in crate::catalog::tests) fn warm(&mut self) {
         let Some(until) = self.warming else { return };
-        let awaited =
-            |instance: &Instance| instance.unconfirmed && !instance.heard && instance.timings().is_some();
+        let awaited = |instance: &Instance| instance.unconfirmed && !instance.heard;
         if self.now < until && self.instances.values().any(awaited) {
             return;
         }

@@ -107,10 +107,17 @@ impl Both {
                 }
             }
             Op::Probed { at, good } => {
-                if model.instances.contains_key(&name(at)) {
+                let there = model.instances.contains_key(&name(at));
+                if there {
                     world.probed(text(at).0, text(at).1, good);
+                    // An end that comes at once may take some turns.
+                    world.advance(Duration::ZERO);
                 }
                 model.probed(&name(at), good);
+                // The last answer that was awaited ends the time after a restart at once.
+                if there {
+                    model.warm();
+                }
             }
             Op::CloseSession { session } => {
                 world
