@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Endpoint, Health, Lifetime, Liveness, LivenessKind, Marks, Mono, Reason, ServiceKey, Share, State,
+    Endpoint, Health, Liveness, LivenessKind, Marks, Mono, Reason, ServiceKey, Share, State,
 };
 
 use super::Catalog;

@@ -16,7 +16,7 @@
 //! | `services_max` | 1,000,000 (configurable) | 429 `limit-exceeded` |
 //! | `probes_in_flight_max` | 1,024 (configurable) | probes come late; `/api/v1/status` tells how late |
 //! | probes at one address | 32 at once | those beyond wait for each other |
-//! | interval, timeout of a probe | 0.5 s to 1 h, 50 ms to 60 s and no longer than the interval | 400 `invalid-value` |
+//! | interval, timeout of a probe | 0.5 s to 1 h, 50 ms to 10 s and no longer than the interval | 400 `invalid-value` |
 //! | rise, fall of a probe | 1 to 10 | 400 `invalid-value` |
 //! | path of a probe, with its query | 1,024 bytes | 400 `invalid-value` |
 //! | headers of a probe | 16, 4 KiB | 400 `invalid-value` |

@@ -1,9 +1,9 @@
 //! `GET /api/v1/export`: a backup as it is made.
 //!
-//! The body is polled when the connection can take more, and only then the next step is taken: who reads slowly costs
-//! nothing but the pieces of one step.
+//! A step is taken when the connection has taken what the one before gave: who reads slowly costs nothing but the pieces
+//! of one step. Who does not read at all is given up after a while, since he holds one of few places.
 
-use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -18,7 +18,9 @@ use beatrix_engine::registry::{EXPORTS_MAX, Export};
 use beatrix_wire as wire;
 use bytes::Bytes;
 use http_body::Frame;
+use tokio::sync::mpsc;
 
+use super::STILL_MAX;
 use super::write::Writer;
 use crate::extract::Params;
 use crate::problem::{Failure, Result};
@@ -56,11 +58,13 @@ pub(crate) async fn export(State(registry): State<Registry>, RawQuery(query): Ra
         writer,
         begun,
     };
+    let (into, made) = mpsc::channel(1);
+    tokio::spawn(lines.send(into));
     let media_type = [(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/jsonl"),
     )];
-    Ok((media_type, Body::new(lines)).into_response())
+    Ok((media_type, Body::new(Backup { made, whole: false })).into_response())
 }
 
 struct Lines {
@@ -93,17 +97,55 @@ impl Lines {
     }
 }
 
-impl http_body::Body for Lines {
-    type Data = Bytes;
-    type Error = Infallible;
+impl Lines {
+    /// Makes all of it for one who goes on reading.
+    async fn send(mut self, into: mpsc::Sender<Made>) {
+        loop {
+            self.fill();
+            let made = Made {
+                lines: std::mem::take(&mut self.begun).into(),
+                last: self.export.is_none(),
+            };
+            let last = made.last;
+            let sent = tokio::time::timeout(STILL_MAX, into.send(made)).await;
+            if last || !matches!(sent, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+}
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Infallible>>> {
+/// Lines that are made, and whether they are the last.
+struct Made {
+    lines: Bytes,
+    last: bool,
+}
+
+/// The body. It fails where the making was given up, so that the client sees that it is not whole.
+struct Backup {
+    made: mpsc::Receiver<Made>,
+    whole: bool,
+}
+
+impl http_body::Body for Backup {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
-        this.fill();
-        let lines = std::mem::take(&mut this.begun);
-        Poll::Ready((!lines.is_empty()).then(|| Ok(Frame::data(lines.into()))))
+        Poll::Ready(match std::task::ready!(this.made.poll_recv(cx)) {
+            Some(made) => {
+                this.whole = made.last;
+                Some(Ok(Frame::data(made.lines)))
+            }
+            None if this.whole => None,
+            None => {
+                this.whole = true;
+                Some(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the backup was given up, since nobody read it",
+                )))
+            }
+        })
     }
 }

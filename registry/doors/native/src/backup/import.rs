@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use beatrix_core::catalog::{Part, Refusal};
@@ -13,10 +14,11 @@ use beatrix_engine::registry::{IMPORTS_MAX, Proposal, Wanted};
 use beatrix_engine::{Registry, WriteError};
 use beatrix_wire as wire;
 use beatrix_wire::problem::kind;
+use futures_util::StreamExt;
 
-use super::IMPORT_BYTES_MAX;
 use super::check::{Follower, parse};
 use super::entry::{Entry, Place, Within, entry};
+use super::{IMPORT_BYTES_MAX, STILL_MAX};
 use crate::extract::{Params, origin};
 use crate::probes;
 use crate::problem::{Failure, Result};
@@ -38,7 +40,7 @@ const REFUSED_TOLD_MAX: usize = 100;
     request_body(content = wire::BackupLine, content_type = "application/jsonl", description = "JSON lines, at most 8 MiB"),
     responses(
         (status = 200, body = wire::ImportReport), (status = 400, body = wire::Problem),
-        (status = 413, body = wire::Problem), (status = 429, body = wire::Problem),
+        (status = 408, body = wire::Problem), (status = 413, body = wire::Problem), (status = 429, body = wire::Problem),
         (status = 503, description = "Some of it may be done: send it again", body = wire::Problem),
     )
 )]
@@ -50,6 +52,10 @@ pub(crate) async fn import(
     let params = Params::parse(query.as_deref(), &["persistent_only", "dry_run"], &[])?;
     let persistent_only = params.flag("persistent_only")?.unwrap_or(false);
     let dry_run = params.flag("dry_run")?.unwrap_or(false);
+    let (parts, body) = request.into_parts();
+    let registry = registry.on_behalf_of(origin(&parts, Surface::Import));
+    let body = received(body).await?;
+    // Only now: who sends slowly holds up nobody.
     let Some(_place) = registry.import_place() else {
         return Err(Failure::limit(
             StatusCode::TOO_MANY_REQUESTS,
@@ -57,15 +63,6 @@ pub(crate) async fn import(
             IMPORTS_MAX,
         ));
     };
-    let (parts, body) = request.into_parts();
-    let registry = registry.on_behalf_of(origin(&parts, Surface::Import));
-    let body = axum::body::to_bytes(body, IMPORT_BYTES_MAX).await.map_err(|_| {
-        Failure::limit(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "import_bytes_max",
-            IMPORT_BYTES_MAX,
-        )
-    })?;
     let wishes = read(&body)?;
     let mut report = wire::ImportReport::default();
     let mut wanted = Vec::with_capacity(wishes.len());
@@ -108,6 +105,36 @@ pub(crate) async fn import(
         }
     }
     Ok(axum::Json(report))
+}
+
+/// The whole body, from one who goes on sending.
+async fn received(body: Body) -> Result<Vec<u8>> {
+    let mut pieces = body.into_data_stream();
+    let mut all = Vec::new();
+    loop {
+        let Ok(piece) = tokio::time::timeout(STILL_MAX, pieces.next()).await else {
+            return Err(Failure::limit(
+                StatusCode::REQUEST_TIMEOUT,
+                "import_still_s_max",
+                STILL_MAX.as_secs() as usize,
+            ));
+        };
+        let Some(piece) = piece else {
+            return Ok(all);
+        };
+        let piece = piece.map_err(|error| {
+            let detail = format!("the body ended early: {error}");
+            Failure::new(StatusCode::BAD_REQUEST, kind::INVALID_BACKUP, detail)
+        })?;
+        if all.len() + piece.len() > IMPORT_BYTES_MAX {
+            return Err(Failure::limit(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "import_bytes_max",
+                IMPORT_BYTES_MAX,
+            ));
+        }
+        all.extend_from_slice(&piece);
+    }
 }
 
 /// What a line asks for.

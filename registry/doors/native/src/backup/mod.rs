@@ -14,3 +14,6 @@ pub mod write;
 /// How many bytes a line of a backup may have, and the body of an import. The longest are those of services with many
 /// clusters.
 pub const IMPORT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How long a client may neither send nor read of a backup before it is given up.
+pub(crate) const STILL_MAX: std::time::Duration = std::time::Duration::from_secs(30);

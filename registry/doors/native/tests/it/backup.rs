@@ -234,3 +234,49 @@ async fn a_third_export_at_once_is_refused_by_the_name_of_its_limit() {
     drop(held);
     assert_eq!(door.get("/api/v1/export").await.status, 200);
 }
+
+fn export_request() -> axum::http::Request<Body> {
+    let request = axum::http::Request::builder().uri("/api/v1/export");
+    request.body(Body::empty()).unwrap()
+}
+
+/// Who does not read is given up, and told so should he read after all; who reads slowly is not.
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_his_backup_does_not_keep_its_place() {
+    let door = Door::open().await;
+    for number in 0..1_000 {
+        let instance = format!("10.1.{}.{}:80", number / 256, number % 256);
+        door.register_with(&instance, json!({"liveness": {"type": "static"}}))
+            .await;
+    }
+    let mut idle = door.response(export_request()).await.into_body();
+    let mut slow = door.response(export_request()).await.into_body();
+    door.get("/api/v1/export").await.problem(429, "limit-exceeded");
+    let mut read = 0;
+    while let Some(frame) = slow.frame().await {
+        read += frame.unwrap().into_data().unwrap().len();
+        tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+    }
+    assert!(read > 4 * 64 * 1024, "{read}");
+    assert_eq!(door.get("/api/v1/export").await.status, 200);
+    let mut failed = false;
+    while let Some(frame) = idle.frame().await {
+        failed |= frame.is_err();
+    }
+    assert!(failed, "it is not whole");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_send_his_import_holds_up_nobody_and_is_given_up() {
+    let lines = exported(&filled().await).await;
+    let door = std::sync::Arc::new(Door::open().await);
+    let never = Body::from_stream(futures_util::stream::pending::<std::io::Result<bytes::Bytes>>());
+    let idle = tokio::spawn({
+        let door = std::sync::Arc::clone(&door);
+        async move { door.call("POST", "/api/v1/import", never).await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(import(&door, "", &lines).await.changed, 3);
+    let problem = idle.await.unwrap().problem(408, "limit-exceeded");
+    assert_eq!(problem.field.as_deref(), Some("import_still_s_max"));
+}

@@ -13,7 +13,7 @@ use crate::journal::{Gap, Known};
 
 use super::codec::frame::Header;
 use super::disk::Disk;
-use super::meta::{Meta, is_spanned};
+use super::meta::{Checkpoint, Meta, is_spanned};
 use super::recovery::{Damage, Reading, read_checkpoint};
 use super::state::StorageState;
 use super::store::{Store, StoreError};
@@ -154,11 +154,7 @@ impl History {
         let store = self.store()?;
         let meta = self.meta(&store)?;
         let first = store.log()?.first()?.map(|(first, _)| first);
-        let whole = |first| goes_on(&meta, Revision::ZERO, first) && meta.holes.is_empty();
-        if first.map_or(meta.checkpoints.is_empty(), whole) {
-            return Ok(Revision::ZERO);
-        }
-        Ok(meta.checkpoints.first().map_or(Revision::ZERO, |one| one.until))
+        Ok(oldest_state(&meta, first).map_or(Revision::ZERO, |one| one.until))
     }
 
     /// All that led to the state at `revision`: pieces of the checkpoint before it, and what was committed after that, to
@@ -228,4 +224,13 @@ impl History {
 /// Whether the log goes on after `after` with the block that begins with `first`.
 pub(super) fn goes_on(meta: &Meta, after: Revision, first: Revision) -> bool {
     first <= after.next() || is_spanned(&meta.gaps, after, first)
+}
+
+/// The checkpoint from which on states are known, the log beginning with `first`; `None` if all of them are.
+pub(super) fn oldest_state(meta: &Meta, first: Option<Revision>) -> Option<&Checkpoint> {
+    let whole = |first| goes_on(meta, Revision::ZERO, first) && meta.holes.is_empty();
+    match first.map_or(meta.checkpoints.is_empty(), whole) {
+        true => None,
+        false => meta.checkpoints.first(),
+    }
 }

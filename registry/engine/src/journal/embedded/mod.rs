@@ -304,6 +304,11 @@ impl Journal for Embedded {
                 "the journal was not closed in order; its store has repaired itself"
             );
         }
+        let history = Self::history(self);
+        let reach = tokio::task::spawn_blocking(move || history.reach()).await;
+        if let Ok(Ok(reach)) = reach {
+            self.state.update(|figures| figures.reach = reach);
+        }
         let restored = Restored {
             epoch: meta.epoch,
             revision: newest,

@@ -11,7 +11,10 @@ use crate::journal::{
     Bounds, BoxFuture, CommittedPage, CommittedQuery, History as Past, JournalError, Known, Sink, is_about,
 };
 
-use super::history::{History, HistoryError, goes_on};
+use super::codec::frame::Header;
+use super::history::{History, HistoryError, goes_on, oldest_state};
+use super::meta::Meta;
+use super::recovery::Damage;
 
 /// How many records one question for events looks at.
 const LOOKED_AT_MAX: usize = 200_000;
@@ -25,30 +28,44 @@ impl From<HistoryError> for JournalError {
     }
 }
 
+/// How far back a journal reaches whose log begins with `first`, a block whose last record was proposed at `first_at`.
+pub(super) fn bounds_of(meta: &Meta, first: Option<(Revision, Wall)>) -> Bounds {
+    let begun = match first {
+        Some((first, _)) if goes_on(meta, Revision::ZERO, first) => Revision::ZERO,
+        Some((first, _)) => Revision(first.0.saturating_sub(1)),
+        // What was in the log is in the newest checkpoint, and what will be comes after it.
+        None => meta.checkpoints.last().map_or(Revision::ZERO, |last| last.as_of),
+    };
+    // What is not in the log is not known, nor is what was before it all that there was.
+    let after = meta.holes.last().map_or(begun, |hole| hole.until.max(begun));
+    let oldest = oldest_state(meta, first.map(|(first, _)| first));
+    Bounds {
+        after,
+        after_at: first
+            .filter(|_| after > Revision::ZERO)
+            .map(|(_, at)| at)
+            .unwrap_or_default(),
+        states_from: oldest.map_or(Revision::ZERO, |one| one.until),
+        states_from_at: oldest.map(|one| one.at).unwrap_or_default(),
+        newest: Revision::ZERO,
+    }
+}
+
 impl History {
-    fn reach(&self) -> Result<Bounds, HistoryError> {
+    /// As the store has it now. The writer tells it from then on.
+    pub(super) fn reach(&self) -> Result<Bounds, HistoryError> {
         let store = self.store()?;
         let log = store.log()?;
         let meta = self.meta(&store)?;
-        let newest = self.state.figures().durable;
-        let first = log.first()?.map(|(first, _)| first);
-        let begun = match first {
-            Some(first) if goes_on(&meta, Revision::ZERO, first) => Revision::ZERO,
-            Some(first) => Revision(first.0 - 1),
-            None if meta.checkpoints.is_empty() => Revision::ZERO,
-            None => newest,
+        let first = match log.first()? {
+            Some((first, block)) => {
+                let damage = Damage { disk: &self.disk };
+                let header = Header::read(&block).map_err(|error| damage.in_log(first, &error))?;
+                Some((first, header.at))
+            }
+            None => None,
         };
-        // What is not in the log is not known, nor is what was before it all that there was.
-        let after = meta.holes.last().map_or(begun, |hole| hole.until.max(begun));
-        let states_from = self.oldest_state()?;
-        let oldest = meta.checkpoints.first().filter(|one| one.until == states_from);
-        Ok(Bounds {
-            after,
-            after_at: self.state.figures().history_since.unwrap_or_default(),
-            states_from,
-            states_from_at: oldest.map(|one| one.at).unwrap_or_default(),
-            newest,
-        })
+        Ok(bounds_of(&meta, first))
     }
 
     /// Oldest first it ends after so many records, to go on from there. Newest first the whole log is read: of what is
@@ -88,17 +105,13 @@ impl History {
 }
 
 impl Past for History {
+    /// As the writer told it last: whoever asks does not wait for the disk.
     fn bounds(&self) -> Bounds {
-        // Where the disk has failed nothing is known of what was.
-        self.reach().unwrap_or_else(|_| {
-            let newest = self.state.figures().durable;
-            Bounds {
-                after: newest,
-                states_from: newest,
-                newest,
-                ..Bounds::default()
-            }
-        })
+        let figures = self.state.figures();
+        Bounds {
+            newest: figures.durable.max(figures.checkpoint_until),
+            ..figures.reach
+        }
     }
 
     fn settle(&self, until: Revision) -> BoxFuture<'_, Result<(), JournalError>> {

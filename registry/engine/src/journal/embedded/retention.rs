@@ -27,6 +27,8 @@ pub(super) struct Retention {
     age: Duration,
     bytes: u64,
     oldest: Option<Oldest>,
+    /// Whether that is known: there was a step.
+    looked: bool,
     /// There may be blocks of checkpoints that nobody needs.
     litter: bool,
 }
@@ -50,6 +52,7 @@ impl Retention {
             age: config.history_age,
             bytes: config.history_bytes,
             oldest: None,
+            looked: false,
             // What a process left behind that ended during a checkpoint.
             litter: true,
         }
@@ -59,6 +62,12 @@ impl Retention {
     #[must_use]
     pub(super) fn oldest(&self) -> Option<Oldest> {
         self.oldest
+    }
+
+    /// Whether it knows the oldest block.
+    #[must_use]
+    pub(super) fn has_looked(&self) -> bool {
+        self.looked
     }
 
     /// Something of a checkpoint was left behind.
@@ -135,7 +144,7 @@ impl Retention {
         let covered = as_of(meta.checkpoints.last());
         let old = meta.checkpoints.iter().rev();
         let base = as_of(old.clone().find(|one| between(one.at, now) >= self.age));
-        self.oldest = None;
+        (self.oldest, self.looked) = (None, true);
         let mut drop = Vec::new();
         let Some((last, block)) = log.last()? else {
             return Ok(drop);

@@ -5,6 +5,8 @@ use std::time::Duration;
 use beatrix_core::model::{Revision, Wall};
 use parking_lot::Mutex;
 
+use crate::journal::Bounds;
+
 /// What is wrong while not everything can be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -53,6 +55,8 @@ pub struct StorageFigures {
     pub history_from: Option<Revision>,
     /// When that was proposed.
     pub history_since: Option<Wall>,
+    /// How far back what is kept reaches; the newest is told by [`StorageFigures::durable`].
+    pub reach: Bounds,
     /// Free bytes, as of the last look.
     pub free_bytes: Option<u64>,
 }

@@ -363,3 +363,21 @@ async fn what_is_not_written_in_time_is_not_told_as_settled() {
     super::checkpoint(&started, behind, 0..9).await.unwrap();
     history.settle(behind).await.unwrap();
 }
+
+/// Who asks how far back it reaches does not come to the disk: also with one that fails the answer is what it was.
+#[tokio::test]
+async fn how_far_back_it_reaches_is_told_without_the_disk() {
+    let disk = SimDisk::default();
+    let mut started = start(&disk).await;
+    let newest = commit(&mut started.journal, 0..5, Keep::Durable).await.unwrap();
+    let history = Journal::history(&started.journal).unwrap();
+    let before = history.bounds();
+    assert_eq!(
+        (before.after, before.states_from),
+        (Revision::ZERO, Revision::ZERO)
+    );
+    assert_eq!(before.newest, newest);
+    disk.fail(Some(std::io::ErrorKind::StorageFull));
+    assert!(commit(&mut started.journal, 5..6, Keep::Durable).await.is_err());
+    assert_eq!(history.bounds(), before);
+}

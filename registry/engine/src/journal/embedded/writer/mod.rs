@@ -29,6 +29,7 @@ use super::checkpoint::Wanted;
 use super::codec::frame::Block;
 use super::disk::Disk;
 use super::meta::{Checkpoint, Meta, add_span};
+use super::past::bounds_of;
 use super::queue::{Job, Lost, Mode, Ordered, Queue, Work};
 use super::retention::Retention;
 use super::state::StorageState;
@@ -346,7 +347,10 @@ impl Writer {
         let (pending_bytes, pending) = self.queue.load();
         let last = self.meta.checkpoints.last();
         let oldest = self.retention.oldest();
+        let looked = self.retention.has_looked();
+        let reach = looked.then(|| bounds_of(&self.meta, oldest.map(|oldest| (oldest.first, oldest.at))));
         self.state.update(|figures| {
+            figures.reach = reach.unwrap_or(figures.reach);
             figures.pending_bytes = pending_bytes;
             figures.pending = pending;
             figures.durable = self.place.written;
