@@ -33,6 +33,7 @@ pub mod store;
 pub mod writer;
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +47,7 @@ use crate::clock::Clock;
 
 use super::{Checkpoints, Journal, JournalError, Restored, Sink};
 use checkpoint::{Taker, Wanted};
-use disk::{Disk, Folder};
+use disk::{Disk, FOLDER_MODE, Folder};
 use history::History;
 use lock::Lock;
 use queue::{Pushed, Queue};
@@ -189,7 +190,9 @@ impl Embedded {
     /// # Errors
     /// If another process has the folder, or it cannot be written to, or the store is damaged beyond its own repair.
     pub fn open(folder: &Path, config: EmbeddedConfig, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(folder).map_err(|error| OpenError::Folder {
+        let mut builder = std::fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(FOLDER_MODE).create(folder);
+        made.map_err(|error| OpenError::Folder {
             folder: folder.to_path_buf(),
             error,
         })?;
