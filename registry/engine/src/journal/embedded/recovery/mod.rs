@@ -4,7 +4,8 @@
 //! when the power went: it is cut off, with all after it in its block, and reported. The same anywhere else, or in a
 //! checkpoint, is damage: then the journal refuses to open and says where, since to leave out something in the middle
 //! would be to invent a state that never was. That no block is missing is seen by the revisions, which follow each
-//! other.
+//! other. Nor was being written what was there already when a checkpoint was finished, or when the journal was closed in
+//! order: damage there is refused, also at the end.
 
 mod tail;
 
@@ -126,10 +127,10 @@ pub fn recover(
     sending.flush()?;
 
     let written = reading.newest.max(end.written);
-    let reaches = |revision: Revision| {
-        written >= revision || is_spanned(&meta.gaps, written, revision.next()) || end.is_cut()
-    };
-    // A checkpoint was finished, and the journal was closed, together with all that had been committed by then.
+    let reaches =
+        |revision: Revision| written >= revision || is_spanned(&meta.gaps, written, revision.next());
+    // A checkpoint was finished, and the journal was closed, together with all that had been committed by then. Where this
+    // is not there any more no write was torn: it had been synced.
     let promised = checkpoint.map(|checkpoint| checkpoint.until);
     if let Some(until) = promised.max(meta.closed_at)
         && !reaches(until)
