@@ -448,13 +448,15 @@ impl Queue {
     }
 
     /// The same, if the writer has been at one thing for `max`: nobody shall wait for a disk that does not answer. When
-    /// the writer comes back after all it finds that it has failed. Returns `None` if it has not been so long.
-    pub fn fail_if_overdue(&self, now: Mono, max: Duration, error: &str) -> Option<u64> {
+    /// the writer comes back after all it finds that it has failed. `say` says so, before anybody who waits is told. Returns
+    /// `None` if it has not been so long.
+    pub fn fail_if_overdue(&self, now: Mono, max: Duration, error: &str, say: impl FnOnce()) -> Option<u64> {
         let mut waiting = self.waiting.lock();
         let since = waiting.busy_since?;
         if waiting.mode == Mode::Failed || now.since(since) < max {
             return None;
         }
+        say();
         let forgotten = waiting.fail(error);
         drop(waiting);
         self.room.notify_waiters();
