@@ -22,6 +22,9 @@ use super::state::StorageState;
 pub const LINGER: Duration = Duration::from_millis(50);
 /// How often the writer looks around when there is nothing to write.
 pub const TICK: Duration = Duration::from_secs(1);
+/// What is said of a write that failed under way.
+const MAY_BE_THERE: &str =
+    "if the registry ends before the disk works again, the change may be there after the next start";
 /// How many bytes may wait.
 pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -156,10 +159,9 @@ impl Waiting {
 
     /// Forgets what waits; returns how many mutations that were acknowledged.
     fn forget(&mut self, error: &str) -> u64 {
-        tell(
-            std::mem::take(&mut self.in_flight),
-            &Err(JournalError(error.into())),
-        );
+        // What became of these nobody knows until it is taken back.
+        let unsure = JournalError(format!("{error}; {MAY_BE_THERE}"));
+        tell(std::mem::take(&mut self.in_flight), &Err(unsure));
         let waiters = std::mem::take(&mut self.waiters);
         let refused: u64 = waiters.iter().map(|waiter| waiter.count).sum();
         tell(waiters, &Err(JournalError(error.into())));
