@@ -9,6 +9,7 @@
 //!   again. Which they were is told by [`Restored::gaps`].
 //! - **Damage** that no crash explains is refused at the start, with the place. See [`recovery`].
 //! - **A disk that fails**, fills or hangs stops nothing but durable writes. See [`writer`].
+//! - **A start** writes that the journal is in use, and so is refused on a full disk.
 //!
 //! In the order in which a mutation meets them:
 //!
@@ -129,6 +130,17 @@ pub enum OpenError {
         /// What, and where.
         what: String,
     },
+    /// The store cannot be opened, or not written to.
+    #[error(
+        "{file} cannot be opened and written to: {error}. A start has to write to it. Make room on its disk, or see why it \
+         refuses, and start again: nothing was left out or changed"
+    )]
+    NotWritable {
+        /// The file.
+        file: String,
+        /// What the store says.
+        error: StoreError,
+    },
     /// The store cannot be opened or read.
     #[error("the store cannot be used: {0}")]
     Store(StoreError),
@@ -213,7 +225,10 @@ impl Embedded {
                 file: disk.name(),
                 what,
             },
-            StoreError::Io(error) => OpenError::Store(StoreError::Io(format!("{}: {error}", disk.name()))),
+            error @ StoreError::Io(_) => OpenError::NotWritable {
+                file: disk.name(),
+                error,
+            },
         })?;
         let open = Arc::new(Open::default());
         open.set(Some(Arc::new(store)));

@@ -144,19 +144,31 @@ pub fn recover(
         offset: end.offset,
         checkpoint_offset: checkpoint_offset.unwrap_or(end.offset),
     };
-    begin(store, config, meta, is_new, place, &end, report)
+    let found = Found { meta, is_new, place };
+    begin(store, &damage, config, found, &end, report)
+}
+
+/// What the journal knew about itself, and where its log ends.
+struct Found {
+    meta: Meta,
+    is_new: bool,
+    place: Place,
 }
 
 /// Writes that the journal is in use: what is cut, the gap, and revisions to give out.
 fn begin(
     store: &Store,
+    damage: &Damage<'_>,
     config: &EmbeddedConfig,
-    mut meta: Meta,
-    is_new: bool,
-    place: Place,
+    found: Found,
     end: &Tail,
     report: Report,
 ) -> Result<Recovered, OpenError> {
+    let Found {
+        mut meta,
+        is_new,
+        place,
+    } = found;
     let newest = if report.closed || is_new {
         meta.closed_at.unwrap_or(place.written)
     } else {
@@ -177,7 +189,10 @@ fn begin(
         batch.cut_after = Some(Revision(first.0.saturating_sub(1)));
         batch.log.extend(end.whole.clone().map(|whole| (first, whole)));
     }
-    store.write(&batch)?;
+    store.write(&batch).map_err(|error| OpenError::NotWritable {
+        file: damage.disk.name(),
+        error,
+    })?;
     Ok(Recovered {
         next_checkpoint: meta.next_checkpoint(&store.checkpoint_numbers()?),
         meta,
