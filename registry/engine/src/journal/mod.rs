@@ -10,7 +10,9 @@
 //!   other nodes committed, too.
 //! - **Others.** What other nodes commit while this one proposes nothing comes by [`Journal::others`], and goes the
 //!   same way.
-//! - **All or nothing.** After an error nothing of the group is or becomes committed.
+//! - **All or nothing.** After an error nothing of the group is committed in this process, nor in one that follows on a stop
+//!   in order. A journal may not know what became of a write that failed under way: it takes it back as soon as it can. Should
+//!   the process end before that, the next start may find the group: then all of what a proposer was refused, or nothing.
 //!
 //! | journal | durable when acknowledged | after a restart |
 //! | --- | --- | --- |
@@ -56,7 +58,8 @@ pub struct Restored {
     pub gaps: Vec<Gap>,
 }
 
-/// Why a group was not committed. Nothing of it will be.
+/// Why a group was not committed. Nothing of it will be while this process lives; see the module for what may be found
+/// after it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the journal cannot take writes: {0}")]
 pub struct JournalError(pub String);
@@ -72,7 +75,7 @@ pub trait Journal: Send + 'static {
     /// Commits a group that was proposed at `at`; `keep` is the strictest that one of them asks for.
     ///
     /// # Errors
-    /// If it cannot; then nothing of the group is committed.
+    /// If it cannot; then nothing of the group is committed, as the module says it.
     fn commit(
         &mut self,
         group: Vec<Proposed>,

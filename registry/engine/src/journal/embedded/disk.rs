@@ -3,8 +3,9 @@
 //! All that the journal asks of a disk goes through here, so that tests can fill it, break it and cut its power.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// A place for the store's one file.
@@ -34,6 +35,11 @@ pub struct Folder {
 /// What the store's file is called.
 pub const FILE: &str = "journal.redb";
 
+/// Who may read and write the files: only who runs the registry. Leases are in them, and whoever knows one can beat with it.
+pub(super) const FILE_MODE: u32 = 0o600;
+/// The same of the folder.
+pub(super) const FOLDER_MODE: u32 = 0o700;
+
 impl Folder {
     /// This one, which is there.
     #[must_use]
@@ -51,7 +57,14 @@ impl Folder {
 impl Disk for Folder {
     fn open(&self, builder: &mut redb::Builder) -> Result<redb::Database, redb::DatabaseError> {
         let new = !self.file().try_exists()?;
-        let store = builder.create(self.file())?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(FILE_MODE)
+            .open(self.file())?;
+        let store = builder.create_with_backend(redb::backends::FileBackend::new(file)?)?;
         if new {
             // The file's name is in the folder, which is synced for itself.
             File::open(&self.folder)?.sync_all()?;

@@ -2,9 +2,11 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::OpenError;
+use super::disk::FILE_MODE;
 
 /// What the file is called that says who has the folder.
 const FILE: &str = "lock";
@@ -31,6 +33,7 @@ impl Lock {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(FILE_MODE)
             .open(folder.join(FILE))
             .map_err(failed)?;
         match file.try_lock() {

@@ -9,6 +9,7 @@
 //!   again. Which they were is told by [`Restored::gaps`].
 //! - **Damage** that no crash explains is refused at the start, with the place. See [`recovery`].
 //! - **A disk that fails**, fills or hangs stops nothing but durable writes. See [`writer`].
+//! - **A start** writes that the journal is in use, and so is refused on a full disk.
 //!
 //! In the order in which a mutation meets them:
 //!
@@ -33,6 +34,7 @@ pub mod store;
 pub mod writer;
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +48,7 @@ use crate::clock::Clock;
 
 use super::{Checkpoints, Journal, JournalError, Restored, Sink};
 use checkpoint::{Taker, Wanted};
-use disk::{Disk, Folder};
+use disk::{Disk, FOLDER_MODE, Folder};
 use history::History;
 use lock::Lock;
 use queue::{Pushed, Queue};
@@ -128,6 +130,17 @@ pub enum OpenError {
         /// What, and where.
         what: String,
     },
+    /// The store cannot be opened, or not written to.
+    #[error(
+        "{file} cannot be opened and written to: {error}. A start has to write to it. Make room on its disk, or see why it \
+         refuses, and start again: nothing was left out or changed"
+    )]
+    NotWritable {
+        /// The file.
+        file: String,
+        /// What the store says.
+        error: StoreError,
+    },
     /// The store cannot be opened or read.
     #[error("the store cannot be used: {0}")]
     Store(StoreError),
@@ -189,7 +202,9 @@ impl Embedded {
     /// # Errors
     /// If another process has the folder, or it cannot be written to, or the store is damaged beyond its own repair.
     pub fn open(folder: &Path, config: EmbeddedConfig, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(folder).map_err(|error| OpenError::Folder {
+        let mut builder = std::fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(FOLDER_MODE).create(folder);
+        made.map_err(|error| OpenError::Folder {
             folder: folder.to_path_buf(),
             error,
         })?;
@@ -210,7 +225,10 @@ impl Embedded {
                 file: disk.name(),
                 what,
             },
-            StoreError::Io(error) => OpenError::Store(StoreError::Io(format!("{}: {error}", disk.name()))),
+            error @ StoreError::Io(_) => OpenError::NotWritable {
+                file: disk.name(),
+                error,
+            },
         })?;
         let open = Arc::new(Open::default());
         open.set(Some(Arc::new(store)));

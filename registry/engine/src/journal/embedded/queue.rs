@@ -22,6 +22,9 @@ use super::state::StorageState;
 pub const LINGER: Duration = Duration::from_millis(50);
 /// How often the writer looks around when there is nothing to write.
 pub const TICK: Duration = Duration::from_secs(1);
+/// What is said of a write that failed under way.
+const MAY_BE_THERE: &str =
+    "if the registry ends before the disk works again, the change may be there after the next start";
 /// How many bytes may wait.
 pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -156,10 +159,9 @@ impl Waiting {
 
     /// Forgets what waits; returns how many mutations that were acknowledged.
     fn forget(&mut self, error: &str) -> u64 {
-        tell(
-            std::mem::take(&mut self.in_flight),
-            &Err(JournalError(error.into())),
-        );
+        // What became of these nobody knows until it is taken back.
+        let unsure = JournalError(format!("{error}; {MAY_BE_THERE}"));
+        tell(std::mem::take(&mut self.in_flight), &Err(unsure));
         let waiters = std::mem::take(&mut self.waiters);
         let refused: u64 = waiters.iter().map(|waiter| waiter.count).sum();
         tell(waiters, &Err(JournalError(error.into())));
@@ -448,13 +450,15 @@ impl Queue {
     }
 
     /// The same, if the writer has been at one thing for `max`: nobody shall wait for a disk that does not answer. When
-    /// the writer comes back after all it finds that it has failed. Returns `None` if it has not been so long.
-    pub fn fail_if_overdue(&self, now: Mono, max: Duration, error: &str) -> Option<u64> {
+    /// the writer comes back after all it finds that it has failed. `say` says so, before anybody who waits is told. Returns
+    /// `None` if it has not been so long.
+    pub fn fail_if_overdue(&self, now: Mono, max: Duration, error: &str, say: impl FnOnce()) -> Option<u64> {
         let mut waiting = self.waiting.lock();
         let since = waiting.busy_since?;
         if waiting.mode == Mode::Failed || now.since(since) < max {
             return None;
         }
+        say();
         let forgotten = waiting.fail(error);
         drop(waiting);
         self.room.notify_waiters();

@@ -7,6 +7,9 @@
 //! Of the checkpoints are kept: the current one; the newest that is older than the history's age, so that all states of
 //! that age can be told from it and the log; and between them one for each half of the age, so that there is one to take
 //! its place in time. The log reaches back to the oldest of them, unless that would be too much of it.
+//!
+//! While the disk is nearly full nothing is kept that a restart does not need: the store puts new blocks where old ones
+//! were.
 
 use std::time::Duration;
 
@@ -90,7 +93,7 @@ impl Retention {
     }
 
     /// What to take away next, if anything, and what the journal knows about itself then. `building` is the checkpoint
-    /// that is being written.
+    /// that is being written; `is_low` is whether the disk is nearly full.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -100,8 +103,9 @@ impl Retention {
         meta: &Meta,
         now: Wall,
         building: Option<u64>,
+        is_low: bool,
     ) -> Result<Option<(Batch, Option<Meta>)>, StoreError> {
-        let drop_log = self.old_log(&store.log()?, meta, now)?;
+        let drop_log = self.old_log(&store.log()?, meta, now, is_low)?;
         if !drop_log.is_empty() {
             let batch = Batch {
                 drop_log,
@@ -139,7 +143,13 @@ impl Retention {
     }
 
     /// Blocks of the log that are too old or too many, and that the current checkpoint covers.
-    fn old_log(&mut self, log: &Log, meta: &Meta, now: Wall) -> Result<Vec<Revision>, StoreError> {
+    fn old_log(
+        &mut self,
+        log: &Log,
+        meta: &Meta,
+        now: Wall,
+        is_low: bool,
+    ) -> Result<Vec<Revision>, StoreError> {
         let as_of = |checkpoint: Option<&Checkpoint>| checkpoint.map_or(Revision::ZERO, |one| one.as_of);
         let covered = as_of(meta.checkpoints.last());
         let old = meta.checkpoints.iter().rev();
@@ -153,7 +163,7 @@ impl Retention {
         for block in log.from(Revision::ZERO)? {
             let (first, block) = block?;
             let header = header(first, &block)?;
-            let superfluous = header.last <= base || end.saturating_sub(header.offset) > self.bytes;
+            let superfluous = is_low || header.last <= base || end.saturating_sub(header.offset) > self.bytes;
             if !superfluous || header.last > covered || drop.len() == LOG_BLOCKS {
                 self.oldest = Some(Oldest {
                     first,

@@ -22,20 +22,27 @@ impl<J: Journal> Owner<J> {
         if decided.is_empty() {
             return;
         }
-        let keep = decided
-            .iter()
-            .map(|decided| decided.keep)
-            .max()
-            .unwrap_or_default();
-        let proposed = decided
-            .iter_mut()
-            .flat_map(|decided| {
+        let strictest = decided.iter().map(|decided| decided.keep).max();
+        let keep = strictest.unwrap_or_default();
+        // What may be written behind is taken while the disk is bad, too, whatever stood beside it.
+        let mut spare: Vec<Proposed> = Vec::new();
+        if keep == Keep::Durable {
+            for decided in decided.iter().filter(|decided| decided.keep == Keep::Behind) {
                 let by = decided.by;
-                let mutations = std::mem::take(&mut decided.mutations).into_iter();
-                mutations.map(move |mutation| Proposed { mutation, by })
-            })
-            .collect();
-        let outcome = self.commit(proposed, keep).await;
+                let mutations = decided.mutations.iter().cloned();
+                spare.extend(mutations.map(|mutation| Proposed { mutation, by }));
+            }
+        }
+        let outcome = self.commit(proposed(&mut decided), keep).await;
+        if outcome.is_err() && !spare.is_empty() {
+            let is_behind = |decided: &Decided| decided.keep == Keep::Behind;
+            let (behind, durable) = decided.into_iter().partition::<Vec<_>, _>(is_behind);
+            self.tell(self.answers(durable, outcome));
+            let outcome = self.commit(spare, Keep::Behind).await;
+            self.schedule();
+            self.tell(self.answers(behind, outcome));
+            return;
+        }
         self.schedule();
         self.tell(self.answers(decided, outcome));
     }
@@ -152,4 +159,14 @@ impl<J: Journal> Owner<J> {
             self.unscheduled.append(&mut topics);
         }
     }
+}
+
+/// Takes the mutations out of what was decided.
+fn proposed(decided: &mut [Decided]) -> Vec<Proposed> {
+    let each = decided.iter_mut().flat_map(|decided| {
+        let by = decided.by;
+        let mutations = std::mem::take(&mut decided.mutations).into_iter();
+        mutations.map(move |mutation| Proposed { mutation, by })
+    });
+    each.collect()
 }

@@ -118,6 +118,40 @@ async fn a_flipped_byte_anywhere_in_the_last_block_is_cut_and_never_becomes_some
     }
 }
 
+/// Claim: where nothing can have been torn damage at the end is refused, too: after a stop in order, and before what a
+/// checkpoint was finished with. Nothing that was acknowledged is cut off in silence.
+#[tokio::test]
+async fn damage_at_the_end_of_what_was_safely_written_is_refused() {
+    let stopped = three_blocks(2, true).await;
+    let after_checkpoint = {
+        let disk = SimDisk::default();
+        let mut started = start(&disk).await;
+        let early = commit(&mut started.journal, 0..2, Keep::Durable).await.unwrap();
+        commit(&mut started.journal, 2..4, Keep::Durable).await.unwrap();
+        checkpoint(&started, early, 0..2).await.unwrap();
+        disk.after_power_loss(0)
+    };
+    for (disk, is_last) in [(stopped, 5), (after_checkpoint, 3)] {
+        let (first, block) = blocks(&disk).pop().unwrap();
+        assert_eq!(first, is_last);
+        for at in (0..block.len()).step_by(5) {
+            let mut bad = block.clone();
+            bad[at] ^= 0x20;
+            for bad in [&bad[..], &block[..at]] {
+                replace(&disk, first, Some(bad));
+                let error = try_start(on(&disk, config())).await.err().unwrap();
+                assert!(
+                    error.contains("the simulated disk is damaged"),
+                    "byte {at}: {error}"
+                );
+                assert!(error.contains("is missing"), "byte {at}: {error}");
+            }
+        }
+        replace(&disk, first, Some(&block));
+        start(&disk).await;
+    }
+}
+
 /// Claim: damage in the middle is refused, with the file, the place and what to do; nothing is skipped.
 #[tokio::test]
 async fn a_flipped_byte_in_the_middle_of_the_log_is_refused_and_told() {

@@ -42,6 +42,8 @@ struct State {
     now: Vec<u8>,
     unsynced: Vec<Op>,
     fails: Option<io::ErrorKind>,
+    fails_to_sync: bool,
+    full: bool,
     hangs: bool,
     /// Calls until the power goes, and what is done then.
     cut: Option<(u64, StdRng, Cut)>,
@@ -77,6 +79,16 @@ impl SimDisk {
         self.0.lock().fails = fails;
     }
 
+    /// From now on all can be written and nothing synced; or that, too.
+    pub(crate) fn fail_to_sync(&self, fails: bool) {
+        self.0.lock().fails_to_sync = fails;
+    }
+
+    /// From now on nothing can be written, but the file can be opened; or it can again.
+    pub(crate) fn fill(&self, full: bool) {
+        self.0.lock().full = full;
+    }
+
     /// From now on no call comes back, or all do.
     pub(crate) fn hang(&self, hangs: bool) {
         self.0.lock().hangs = hangs;
@@ -94,6 +106,11 @@ impl SimDisk {
     /// moment; the journal goes on with this one and does not know.
     pub(crate) fn cut_after(&self, calls: u64, seed: u64, cut: impl FnOnce(Self) + Send + 'static) {
         self.0.lock().cut = Some((calls, StdRng::seed_from_u64(seed), Box::new(cut)));
+    }
+
+    /// What is left if the process ends now, and the system does not.
+    pub(crate) fn after_kill(&self) -> Self {
+        Self::of(self.0.lock().now.clone())
     }
 
     /// What is left if the power goes now.
@@ -115,6 +132,12 @@ impl SimDisk {
             return Err(kind.into());
         }
         let syncs = op.is_none();
+        if syncs && state.fails_to_sync {
+            return Err(io::ErrorKind::Other.into());
+        }
+        if !syncs && state.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         if let Some(op) = op {
             op.apply(&mut state.now);
             state.unsynced.push(op);

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 
 use beatrix_core::catalog::{Keep, Piece};
 use beatrix_core::model::Revision;
-use beatrix_engine::journal::Gap;
 use beatrix_engine::journal::embedded::EmbeddedConfig;
+use beatrix_engine::journal::{Gap, Journal};
 
 use super::{SimDisk, checkpoint, commit, config, on, proposed, start, try_start, until};
 
@@ -166,4 +166,86 @@ async fn a_checkpoint_during_which_the_disk_fails_is_given_up_and_the_one_before
     let second = start(&disk.after_power_loss(2)).await;
     assert_eq!(second.pieces(), pieces);
     assert_eq!(second.log().len(), 1);
+}
+
+/// Claim: what was refused since it could not be synced may be there after a crash, whole, and the refusal says so; it is
+/// taken back once the disk works, if the process lives.
+#[tokio::test]
+async fn what_could_be_written_and_not_synced_may_be_there_after_a_crash_and_is_taken_back_without_one() {
+    let disk = SimDisk::default();
+    let mut started = start(&disk).await;
+    let acknowledged = commit(&mut started.journal, 0..10, Keep::Durable).await.unwrap();
+    disk.fail_to_sync(true);
+    let error = commit(&mut started.journal, 10..13, Keep::Durable)
+        .await
+        .unwrap_err();
+    assert!(error.0.contains("may be there after the next start"), "{error}");
+    // Of what was not even tried that is not said.
+    let error = commit(&mut started.journal, 13..14, Keep::Durable)
+        .await
+        .unwrap_err();
+    assert!(!error.0.contains("may be there"), "{error}");
+
+    let mut sizes = vec![start(&disk.after_kill()).await.log().len()];
+    for seed in 0..20 {
+        sizes.push(start(&disk.after_power_loss(seed)).await.log().len());
+    }
+    assert!(sizes.iter().all(|size| [10, 13].contains(size)), "{sizes:?}");
+    assert!(sizes.contains(&13), "it may: {sizes:?}");
+
+    disk.fail_to_sync(false);
+    started.checkpoints().wanted().await;
+    assert_eq!(start(&disk.after_kill()).await.log().len(), 10);
+    checkpoint(&started, acknowledged, 0..10).await.unwrap();
+    commit(&mut started.journal, 14..15, Keep::Durable).await.unwrap();
+    let log = start(&disk.after_kill()).await.log();
+    assert_eq!(log.len(), 1);
+    assert_eq!(log[0].mutation, proposed(14).mutation);
+}
+
+/// Claim: a start has to write; on a full disk it is refused with the file's name and what to do, and with room it goes on.
+#[tokio::test]
+async fn a_start_on_a_full_disk_is_refused_and_says_what_to_do() {
+    let disk = SimDisk::default();
+    let mut started = start(&disk).await;
+    commit(&mut started.journal, 0..10, Keep::Durable).await.unwrap();
+    started.journal.close().await;
+    drop(started);
+    disk.fill(true);
+    let error = try_start(on(&disk, config())).await.err().unwrap();
+    assert!(
+        error.contains("the simulated disk cannot be opened and written to"),
+        "{error}"
+    );
+    assert!(error.contains("Make room"), "{error}");
+    disk.fill(false);
+    assert_eq!(start(&disk).await.log().len(), 10);
+}
+
+/// Claim: below the reserve history goes first, so that checkpoints find room in what it leaves.
+#[tokio::test]
+async fn below_the_reserve_history_is_given_up_first() {
+    let disk = SimDisk::default();
+    let config = EmbeddedConfig {
+        free_reserve: 1_000,
+        ..config()
+    };
+    let mut started = try_start(on(&disk, config)).await.unwrap();
+    let state = started.journal.state();
+    for number in 0..3 {
+        let numbers = number * 10..(number + 1) * 10;
+        let revision = commit(&mut started.journal, numbers, Keep::Durable)
+            .await
+            .unwrap();
+        checkpoint(&started, revision, 0..revision.0).await.unwrap();
+    }
+    commit(&mut started.journal, 30..31, Keep::Durable).await.unwrap();
+    until("the log", || state.figures().history_from == Some(Revision(1))).await;
+    disk.set_free(999);
+    until("the end of history", || {
+        state.figures().history_from == Some(Revision(31))
+    })
+    .await;
+    let second = start(&disk.after_kill()).await;
+    assert_eq!((second.pieces().len(), second.log().len()), (61, 1));
 }

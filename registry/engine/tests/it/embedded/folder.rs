@@ -1,5 +1,6 @@
 //! A real folder: who has it, and what the system refuses.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -62,6 +63,23 @@ async fn a_second_process_on_the_same_folder_is_refused_and_told_who_has_it() {
     // Who holds it is gone, and so is the lock; its file is not, and hinders nobody.
     assert!(folder.path().join("lock").exists());
     start(folder.path()).await;
+}
+
+/// Claim: what is kept, leases among it, can be read by nobody but who runs the registry.
+#[tokio::test]
+async fn the_folder_and_its_files_are_open_to_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let _journal = start(&data).await;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    let mut files = 0;
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        files += 1;
+    }
+    assert_eq!(files, 2, "the store and the lock");
 }
 
 /// Mounts are for root; the same is shown on a simulated disk for everybody.

@@ -96,3 +96,27 @@ async fn a_disk_that_hangs_does_not_keep_the_registry_from_its_end() {
     disk.hang(false);
     assert!(stopped.is_ok());
 }
+
+/// Claim: what beats is registered while the disk is bad, also beside what must be durable and is refused: in the group
+/// that fails, and in those after it.
+#[tokio::test]
+async fn a_beat_registration_is_taken_while_the_disk_is_bad_though_a_durable_one_beside_it_is_not() {
+    let disk = SimDisk::default();
+    let registry = start(unguarded(), on(&disk, config()).unwrap()).await;
+    try_register(&registry, "s", nth(1), fixed()).await.unwrap();
+    disk.fail(Some(ErrorKind::StorageFull));
+    for number in [10, 20] {
+        // On one thread: the owner finds both.
+        let (durable, beat, other) = tokio::join!(
+            try_register(&registry, "s", nth(number), fixed()),
+            try_register(&registry, "s", nth(number + 1), beating()),
+            try_register(&registry, "t", nth(number + 2), beating()),
+        );
+        assert!(matches!(durable, Err(WriteError::Unavailable(_))), "{durable:?}");
+        assert!(member(&registry, "s", &nth(number).to_string()).is_none());
+        assert!(crate::support::beat(&registry, beat.unwrap().lease) && other.is_ok());
+        assert!(member(&registry, "t", &nth(number + 2).to_string()).is_some());
+    }
+    disk.fail(None);
+    registry.stop().await;
+}

@@ -4,7 +4,8 @@
 //! when the power went: it is cut off, with all after it in its block, and reported. The same anywhere else, or in a
 //! checkpoint, is damage: then the journal refuses to open and says where, since to leave out something in the middle
 //! would be to invent a state that never was. That no block is missing is seen by the revisions, which follow each
-//! other.
+//! other. Nor was being written what was there already when a checkpoint was finished, or when the journal was closed in
+//! order: damage there is refused, also at the end.
 
 mod tail;
 
@@ -126,10 +127,10 @@ pub fn recover(
     sending.flush()?;
 
     let written = reading.newest.max(end.written);
-    let reaches = |revision: Revision| {
-        written >= revision || is_spanned(&meta.gaps, written, revision.next()) || end.is_cut()
-    };
-    // A checkpoint was finished, and the journal was closed, together with all that had been committed by then.
+    let reaches =
+        |revision: Revision| written >= revision || is_spanned(&meta.gaps, written, revision.next());
+    // A checkpoint was finished, and the journal was closed, together with all that had been committed by then. Where this
+    // is not there any more no write was torn: it had been synced.
     let promised = checkpoint.map(|checkpoint| checkpoint.until);
     if let Some(until) = promised.max(meta.closed_at)
         && !reaches(until)
@@ -143,19 +144,31 @@ pub fn recover(
         offset: end.offset,
         checkpoint_offset: checkpoint_offset.unwrap_or(end.offset),
     };
-    begin(store, config, meta, is_new, place, &end, report)
+    let found = Found { meta, is_new, place };
+    begin(store, &damage, config, found, &end, report)
+}
+
+/// What the journal knew about itself, and where its log ends.
+struct Found {
+    meta: Meta,
+    is_new: bool,
+    place: Place,
 }
 
 /// Writes that the journal is in use: what is cut, the gap, and revisions to give out.
 fn begin(
     store: &Store,
+    damage: &Damage<'_>,
     config: &EmbeddedConfig,
-    mut meta: Meta,
-    is_new: bool,
-    place: Place,
+    found: Found,
     end: &Tail,
     report: Report,
 ) -> Result<Recovered, OpenError> {
+    let Found {
+        mut meta,
+        is_new,
+        place,
+    } = found;
     let newest = if report.closed || is_new {
         meta.closed_at.unwrap_or(place.written)
     } else {
@@ -176,7 +189,10 @@ fn begin(
         batch.cut_after = Some(Revision(first.0.saturating_sub(1)));
         batch.log.extend(end.whole.clone().map(|whole| (first, whole)));
     }
-    store.write(&batch)?;
+    store.write(&batch).map_err(|error| OpenError::NotWritable {
+        file: damage.disk.name(),
+        error,
+    })?;
     Ok(Recovered {
         next_checkpoint: meta.next_checkpoint(&store.checkpoint_numbers()?),
         meta,

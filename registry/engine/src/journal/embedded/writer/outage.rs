@@ -24,10 +24,11 @@ impl Writer {
         self.build = None;
         // The watchdog may have said so before.
         let known = self.queue.mode() == Mode::Failed;
-        let lost = self.queue.fail(&error);
-        self.lose(lost, 0);
         self.state.update(|figures| figures.failures += u64::from(!known));
         self.trouble(error.clone(), false);
+        // After that: who is told that it failed may ask why.
+        let lost = self.queue.fail(&error);
+        self.lose(lost, 0);
         self.looked = self.clock.mono();
         JournalError(error)
     }

@@ -18,12 +18,15 @@ impl Writer {
         let Some(store) = self.store.clone() else {
             return;
         };
-        self.look_for_space();
+        let is_low = self.look_for_space();
         if self.queue.mode() != Mode::Open {
             return;
         }
         let keeping = self.build.as_ref().map(|build| build.number);
-        match self.retention.step(&store, &self.meta, self.place.at, keeping) {
+        match self
+            .retention
+            .step(&store, &self.meta, self.place.at, keeping, is_low)
+        {
             Ok(Some((batch, meta))) => {
                 if let Err(error) = self.write(&store, &batch) {
                     self.fail(&error.to_string());
@@ -62,12 +65,13 @@ impl Writer {
     }
 
     /// Below the reserve durable writes are refused while the store still works: so it is not broken by them.
-    pub(super) fn look_for_space(&mut self) {
+    /// Returns whether there is less than that.
+    pub(super) fn look_for_space(&mut self) -> bool {
         let free = match self.disk.free() {
             Ok(free) => free,
             Err(error) => {
                 tracing::warn!(%error, "the free space of the data folder is not known");
-                return;
+                return false;
             }
         };
         let reserve = self.config.free_reserve;
@@ -78,13 +82,15 @@ impl Writer {
             )
         });
         self.state.update(|figures| figures.free_bytes = Some(free));
+        let is_low = low.is_some();
         if self.queue.mode() != Mode::Open {
-            return;
+            return is_low;
         }
         self.queue.refuse(low.clone());
         match low {
             Some(error) => self.trouble(error, true),
             None => self.state.update(|figures| figures.trouble = None),
         }
+        is_low
     }
 }

@@ -41,21 +41,24 @@ impl Watchdog {
                 self.disk.name(),
                 self.max.as_millis()
             );
-            let Some(lost) = self.queue.fail_if_overdue(self.clock.mono(), self.max, &error) else {
-                continue;
-            };
-            self.open.set(None);
-            let now = self.clock.wall();
-            self.state.update(|figures| {
-                figures.failures += 1;
-                figures.not_kept += lost;
-                let since = figures.trouble.as_ref().map_or(now, |trouble| trouble.since);
-                figures.trouble = Some(Trouble {
-                    error: error.clone(),
-                    since,
-                    writes_behind: false,
+            let say = || {
+                self.open.set(None);
+                let now = self.clock.wall();
+                self.state.update(|figures| {
+                    figures.failures += 1;
+                    let since = figures.trouble.as_ref().map_or(now, |trouble| trouble.since);
+                    figures.trouble = Some(Trouble {
+                        error: error.clone(),
+                        since,
+                        writes_behind: false,
+                    });
                 });
-            });
+            };
+            let overdue = self
+                .queue
+                .fail_if_overdue(self.clock.mono(), self.max, &error, say);
+            let Some(lost) = overdue else { continue };
+            self.state.update(|figures| figures.not_kept += lost);
             tracing::error!(
                 error,
                 "the journal's disk hangs; what is durable is refused, the rest is in memory only"
