@@ -104,7 +104,7 @@ async fn a_subscriber_whose_stream_breaks_is_waited_for_a_while_and_then_gone() 
     })
     .await;
     drop(bob);
-    let broke = std::time::Instant::now();
+    let broke = tokio::time::Instant::now();
 
     let grace = Duration::from_secs(10);
     let answer = tokio::time::timeout(SOON + grace, drain).await???;

@@ -8,9 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{
-    Endpoint, Health, Liveness, LivenessKind, Marks, Mono, Reason, ServiceKey, Share, State,
-};
+use crate::model::{Endpoint, Health, Liveness, LivenessKind, Marks, Mono, Reason, ServiceKey, Share, State};
 
 use super::Catalog;
 use super::apply::Moment;
