@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use super::Registry;
 use super::owner::{Answer, Request};
 
-/// Why a write did not happen. Nothing has changed.
+/// Why a write did not happen. Nothing has changed; but of one that the journal failed under way the answer says that it may
+/// be there after the next start.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum WriteError {
     /// It cannot be carried out.
