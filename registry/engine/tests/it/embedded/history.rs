@@ -371,6 +371,8 @@ async fn how_far_back_it_reaches_is_told_without_the_disk() {
     let mut started = start(&disk).await;
     let newest = commit(&mut started.journal, 0..5, Keep::Durable).await.unwrap();
     let history = Journal::history(&started.journal).unwrap();
+    // Who waits for a write is told before the figures are.
+    history.settle(newest).await.unwrap();
     let before = history.bounds();
     assert_eq!(
         (before.after, before.states_from),
