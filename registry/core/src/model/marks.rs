@@ -49,6 +49,12 @@ impl Marks {
         self.0 == 0
     }
 
+    /// The name of each that is set; part of the native API.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let set = Self::NAMES.into_iter().filter(move |(mark, _)| self.has(*mark));
+        set.map(|(_, name)| name)
+    }
+
     /// As a number, for what stores them.
     #[must_use]
     pub fn bits(self) -> u8 {
@@ -65,8 +71,7 @@ impl Marks {
 
 impl fmt::Debug for Marks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let set = Self::NAMES.iter().filter(|(mark, _)| self.has(*mark));
-        f.debug_set().entries(set.map(|(_, name)| name)).finish()
+        f.debug_set().entries(self.names()).finish()
     }
 }
 

@@ -8,6 +8,7 @@ use beatrix_wire as wire;
 use crate::extract::{Json, ServicePath};
 use crate::instances::written_json;
 use crate::problem::Result;
+use crate::render;
 
 /// Declares a service, or changes what is said about it. It need not be declared to be used. What is said binds the
 /// instances of every protocol.
@@ -46,7 +47,7 @@ pub(crate) fn read(slow_start: wire::SlowStart) -> std::result::Result<SlowStart
 /// A slow start as the API shows it.
 pub(crate) fn shown(slow_start: SlowStart) -> wire::SlowStart {
     wire::SlowStart {
-        duration_ms: u64::try_from(slow_start.duration().as_millis()).unwrap_or(u64::MAX),
+        duration_ms: render::ms(slow_start.duration()),
         curve: match slow_start.curve() {
             Curve::Linear => wire::Curve::Linear,
             Curve::Quadratic => wire::Curve::Quadratic,

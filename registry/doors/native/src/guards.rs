@@ -12,6 +12,7 @@ use beatrix_wire as wire;
 use crate::extract::Params;
 use crate::limits::GUARD_FORCE_MS_MAX;
 use crate::problem::Result;
+use crate::render::ms;
 
 /// Has the mass-expiry guard hold by hand, in one service or in the whole registry: whoever falls silent is suspect
 /// instead of unhealthy, and nobody is removed for silence. It does not end because all are well, but at its time, by
@@ -152,8 +153,4 @@ fn scope(service: Option<&ServiceKey>, guard: &GuardScope) -> wire::GuardScope {
         population: guard.population.into(),
         silent: guard.silent.into(),
     }
-}
-
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

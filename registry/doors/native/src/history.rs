@@ -12,7 +12,7 @@ use crate::guards::{self, guard_event};
 use crate::limits::{self, EVENTS_LIMIT_MAX};
 use crate::probes;
 use crate::problem::Result;
-use crate::{reports, storage};
+use crate::{render, reports, storage};
 
 /// What changed, when, why and who did it: the newest from memory, what is older from the journal's history as far as
 /// that is kept.
@@ -159,7 +159,7 @@ pub(crate) async fn status(State(registry): State<Registry>) -> axum::Json<wire:
         instances: status.instances as u64,
         healthy: status.healthy as u64,
         subscribers: status.subscribers as u64,
-        stalled_ms: u64::try_from(status.stalled.as_millis()).unwrap_or(u64::MAX),
+        stalled_ms: render::ms(status.stalled),
         stalls: guards::stalls(&status),
         flapping: status.flapping as u64,
         unconfirmed: status.unconfirmed,

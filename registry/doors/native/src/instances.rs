@@ -15,6 +15,7 @@ use beatrix_wire as wire;
 
 use crate::extract::{Asked, InstancePath, Json, Params};
 use crate::problem::Result;
+use crate::render::ms;
 use crate::{probes, render};
 
 /// Registers an instance, or replaces what was registered. Idempotent: a registration that changes nothing renews
@@ -63,10 +64,6 @@ pub(crate) async fn register(
         changed: registered.changed,
     };
     Ok((status, axum::Json(response)))
-}
-
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn registration(

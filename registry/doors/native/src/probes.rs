@@ -16,6 +16,7 @@ use beatrix_wire as wire;
 
 use crate::extract::InstancePath;
 use crate::problem::Result;
+use crate::render::ms;
 
 /// When to ask, as a registration says it.
 #[derive(Debug)]
@@ -303,8 +304,4 @@ pub(crate) fn status(registry: &Registry) -> wire::ProbeStatus {
         late_p999_ms: late(999),
         late_max_ms: ms(counts.lateness.max()),
     }
-}
-
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,6 +4,7 @@
 //! The members are those of `beatrix-wire`, written from borrowed data.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use beatrix_core::catalog::{Chunk, View};
 use beatrix_core::model::{Health, Marks, Member, Metadata, OperatorLayer, Reason, ServiceKey};
@@ -105,14 +106,8 @@ impl Serialize for InstanceJson<'_> {
         if state.suspect() || state.marks.has(Marks::REPORTED) {
             json.serialize_field("suspect", &true)?;
         }
-        for (mark, name) in [
-            (Marks::UNCONFIRMED, "unconfirmed"),
-            (Marks::FLAPPING, "flapping"),
-            (Marks::REPORTED, "reported"),
-        ] {
-            if state.marks.has(mark) {
-                json.serialize_field(name, &true)?;
-            }
+        for name in state.marks.with(Marks::SUSPECT, false).names() {
+            json.serialize_field(name, &true)?;
         }
         if record.draining() {
             json.serialize_field("draining", &true)?;
@@ -127,6 +122,11 @@ impl Serialize for InstanceJson<'_> {
         }
         json.end()
     }
+}
+
+/// A time as all times are told.
+pub(crate) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Appends a value. Writing text and numbers into memory cannot fail.

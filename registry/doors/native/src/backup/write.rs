@@ -7,6 +7,7 @@ use beatrix_core::model::{
 };
 use beatrix_wire as wire;
 
+use crate::render::ms;
 use crate::{declaration, probes};
 
 /// Writes the lines of a backup, one piece after the other.
@@ -223,7 +224,6 @@ fn instance(service: &ServiceKey, piece: InstancePiece) -> wire::BackupInstance 
         declared,
         state,
     } = piece;
-    let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let liveness = match &registration.liveness {
         Liveness::Beat(timings) => wire::BackupLiveness::Beat {
             interval_ms: ms(timings.interval()),

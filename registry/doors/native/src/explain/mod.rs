@@ -4,14 +4,12 @@
 mod page;
 mod words;
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use beatrix_core::catalog::{BeatFacts, Explained, Explanation, Gone, GuardFacts, Refusal, Spared, There};
 use beatrix_core::liveness::{FlapReading, GuardReading, ReportReading};
-use beatrix_core::model::{Marks, Mono, Wall};
+use beatrix_core::model::{Mono, Wall};
 use beatrix_engine::Registry;
 use beatrix_wire as wire;
 
@@ -19,6 +17,7 @@ use crate::extract::InstancePath;
 use crate::history::event;
 use crate::operator::layer;
 use crate::problem::Result;
+use crate::render::ms;
 use crate::{probes, render};
 
 /// Why an instance is as it is, since when, which rule said so with its numbers, and what would change it. Also of one
@@ -113,23 +112,13 @@ fn of_there(there: &There, now: Mono) -> wire::Explanation {
         Some(first) => ("not_serving", format!("not serving: {}", first.text)),
         None => ("serving", format!("serving: {}", rule.text)),
     };
-    let marks = [
-        (Marks::SUSPECT, "suspect"),
-        (Marks::UNCONFIRMED, "unconfirmed"),
-        (Marks::FLAPPING, "flapping"),
-        (Marks::REPORTED, "reported"),
-    ];
     wire::Explanation {
         state: word.into(),
         summary,
         since_ms: state.since.0,
         // What is rendered reads back: a test of the door says so.
         instance: serde_json::from_slice(&render::instance(&there.member)).ok(),
-        marks: marks
-            .into_iter()
-            .filter(|(mark, _)| state.marks.has(*mark))
-            .map(|(_, name)| name.to_owned())
-            .collect(),
+        marks: state.marks.names().map(str::to_owned).collect(),
         beats: there.beats.as_ref().map(|beats| beats_told(beats, now)),
         probes: there.probe.as_ref().map(|probe| wire::ProbesExplained {
             rise: probe.rise.into(),
@@ -170,10 +159,6 @@ fn of_gone(gone: &Gone, now: Mono) -> wire::Explanation {
         changes: gone.changes.iter().map(event).collect(),
         ..blank(rule.clone(), vec![rule])
     }
-}
-
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn beats_told(beats: &BeatFacts, now: Mono) -> wire::BeatsExplained {

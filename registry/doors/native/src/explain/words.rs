@@ -5,7 +5,7 @@ use beatrix_core::changes::{Change, ChangeKind};
 use beatrix_core::model::{DeclaredStatus, Mono, Reason};
 use beatrix_wire::{Coded, Next};
 
-use super::ms;
+use crate::render::ms;
 
 fn coded(code: &str, text: impl Into<String>) -> Coded {
     Coded {
