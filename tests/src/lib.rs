@@ -8,6 +8,7 @@
 //! - [`registry`]: the real `beatrix` process on a free port of the loopback interface.
 //! - [`http1`]: a small HTTP/1.1 client that can also say what no decent client would.
 //! - [`native`], [`nacos`]: the two APIs as short calls.
+//! - [`nacos_grpc`]: a raw connection of Nacos over gRPC.
 //! - [`sse`]: a raw Server-Sent Events reader that notes when each event arrived.
 //! - [`udp`]: a subscriber over UDP, as the older Nacos clients are.
 //! - [`cut`]: a network of its own behind a link that the test can cut.
@@ -24,6 +25,7 @@ pub mod eventually;
 pub mod http1;
 pub mod mount;
 pub mod nacos;
+pub mod nacos_grpc;
 pub mod native;
 pub mod probed;
 pub mod proc_fs;
