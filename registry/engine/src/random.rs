@@ -1,6 +1,6 @@
-//! Randomness from outside: leases and epochs.
+//! Randomness from outside: leases, connections and epochs.
 
-use beatrix_core::model::{Epoch, Lease};
+use beatrix_core::model::{Epoch, Lease, SessionId};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -31,6 +31,18 @@ impl Random {
         loop {
             if let Some(lease) = Lease::from_bits(random.next_u64()) {
                 return lease;
+            }
+        }
+    }
+
+    /// A fresh name of a connection. Names of a former process are never met again; 0 is for those of a backup.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        let mut random = self.0.lock();
+        loop {
+            let bits = random.next_u64();
+            if bits != 0 {
+                return SessionId(bits);
             }
         }
     }

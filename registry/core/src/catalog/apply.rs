@@ -142,7 +142,7 @@ impl Catalog {
             }
         }
         if let Liveness::Session(session) = liveness {
-            self.sessions.entry(session).or_default().insert(number);
+            self.sessions.enter(session, index, number);
         }
         let service = self.services[index as usize]
             .as_mut()
@@ -420,13 +420,8 @@ impl Catalog {
         let Some(member) = service.and_then(|service| service.roster.get(endpoint)) else {
             return;
         };
-        if let Liveness::Session(session) = member.record.registration.liveness
-            && let Some(slots) = self.sessions.get_mut(&session)
-        {
-            slots.remove(&member.slot);
-            if slots.is_empty() {
-                self.sessions.remove(&session);
-            }
+        if let Liveness::Session(session) = member.record.registration.liveness {
+            self.sessions.leave(session, index, member.slot);
         }
     }
 }

@@ -28,6 +28,16 @@ pub enum Command {
         /// Only if the service has no instance of the other [`Lifetime`](crate::model::Lifetime).
         uniform: bool,
     },
+    /// Makes what a connection has in a service exactly this, at once: what it had besides goes. Those that are in the list
+    /// are registered, each only if the service has no instance of the other lifetime; all of them or none.
+    Publish {
+        /// The service; it comes into being with its first instance.
+        service: ServiceKey,
+        /// The connection.
+        session: SessionId,
+        /// All that it has there. Each lives by the connection; of those with one name the last counts.
+        instances: Vec<Publication>,
+    },
     /// Removes an instance.
     Deregister {
         /// The service.
@@ -138,6 +148,19 @@ pub enum Command {
         /// A fresh lease, taken if another instance has the one that the backup tells.
         lease: Lease,
     },
+}
+
+/// An instance as its client registers it.
+#[derive(Debug, Clone)]
+pub struct Publication {
+    /// What names the instance.
+    pub endpoint: Endpoint,
+    /// All that the client says.
+    pub registration: Box<Registration>,
+    /// The health to begin with.
+    pub health: Health,
+    /// A fresh lease, taken if the instance does not keep the one it has.
+    pub lease: Lease,
 }
 
 /// A decided change of one thing. It is what a journal keeps, and means the same on every node.

@@ -3,17 +3,13 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Declared, DeclaredStatus, Endpoint, Health, Lease, Liveness, LivenessKind, Marks, Member, Mono, Reason,
-    Registration, ServiceKey,
+    Declared, DeclaredStatus, Endpoint, Health, Lease, Marks, Member, Mono, Reason, ServiceKey,
 };
 
 use super::Catalog;
-use super::command::{Command, Mutation};
-use super::declaring::check_lifetime;
-use super::measured::{asked_alike, stays_measured};
+use super::command::{Command, Mutation, Publication};
 use super::refusal::Refusal;
 use super::service::Service;
-use super::slots::Phase;
 
 /// What a command comes to.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +18,16 @@ pub enum Decision {
     Nothing,
     /// These, in this order.
     Commit(Vec<Mutation>),
+}
+
+impl Decision {
+    pub(super) fn of(mutations: Vec<Mutation>) -> Self {
+        if mutations.is_empty() {
+            Self::Nothing
+        } else {
+            Self::Commit(mutations)
+        }
+    }
 }
 
 impl Catalog {
@@ -41,17 +47,19 @@ impl Catalog {
                 lease,
                 uniform,
             } => {
-                return self.decide_register(
-                    service,
+                let publication = Publication {
                     endpoint,
                     registration,
                     health,
                     lease,
-                    uniform,
-                    reserved,
-                    now,
-                );
+                };
+                return self.decide_register(&service, publication, uniform, reserved, now);
             }
+            Command::Publish {
+                service,
+                session,
+                instances,
+            } => return self.decide_publish(&service, session, instances, reserved, now),
             Command::Deregister {
                 service,
                 endpoint,
@@ -106,23 +114,7 @@ impl Catalog {
                 return self.decide_end_reports(service, endpoint, now);
             }
             Command::Returned { slot } => return Ok(self.decide_returned(slot, now)),
-            Command::CloseSession { session } => {
-                let slots = self.sessions.get(&session).into_iter().flatten();
-                let gone = slots.filter_map(|slot| {
-                    let (slot, service, _) = self.at_slot(*slot)?;
-                    Some(Mutation::Removed {
-                        service: service.key().clone(),
-                        endpoint: slot.endpoint.clone(),
-                        reason: Reason::SessionClosed,
-                    })
-                });
-                let gone: Vec<_> = gone.collect();
-                return Ok(if gone.is_empty() {
-                    Decision::Nothing
-                } else {
-                    Decision::Commit(gone)
-                });
-            }
+            Command::CloseSession { session } => return Ok(self.decide_close_session(session)),
             Command::DeclareService { service, patch, must } => {
                 return self.decide_declare_service(service, &patch, must);
             }
@@ -159,124 +151,6 @@ impl Catalog {
         Ok(Decision::Commit(vec![mutation]))
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the fields of one command, taken apart once"
-    )]
-    fn decide_register(
-        &mut self,
-        service: ServiceKey,
-        endpoint: Endpoint,
-        registration: Box<Registration>,
-        health: Health,
-        fresh: Lease,
-        uniform: bool,
-        reserved: usize,
-        now: Mono,
-    ) -> Result<Decision, Refusal> {
-        let found = self.service(service.borrowed()).map(|(_, found)| found);
-        if let Some(found) = found {
-            check_lifetime(found, &endpoint, &registration, uniform)?;
-        }
-        let Some(member) = found.and_then(|found| found.roster.get(&endpoint)) else {
-            self.check_limits(found, reserved)?;
-            return Ok(Decision::Commit(vec![Mutation::Registered {
-                service,
-                endpoint,
-                registration,
-                health,
-                lease: fresh,
-            }]));
-        };
-        let known = &member.record.registration;
-        let same_run = known.incarnation == registration.incarnation;
-        let kept = same_run.then(|| self.beats.cell(member.slot).lease()).flatten();
-        // What a probe or a beat measured is not overruled by a registration that says nothing new.
-        let stands = match known.liveness {
-            Liveness::Beat(_) => {
-                let live = self
-                    .slots
-                    .get(member.slot)
-                    .is_some_and(|slot| slot.phase == Phase::Live);
-                live && (member.state.health == health || self.flaps.is_held(member.slot))
-            }
-            // Unless its health was measured since, or somebody has set it, it is as it is registered.
-            Liveness::Static | Liveness::Probe(_) => {
-                member.state.reason != Reason::Registered || member.state.health == health
-            }
-            Liveness::Session(_) => true,
-        };
-        // By registering it starts anew, also for those who could not reach it.
-        let stands = stands && !member.state.marks.has(Marks::REPORTED);
-        // One that is known from before a restart is confirmed by it, and shown so.
-        let confirms = known.liveness.kind() != LivenessKind::Probe && self.is_unconfirmed(member.slot);
-        if stands && !confirms && *known == *registration && member.record.declared.is_none() {
-            let number = member.slot;
-            self.beats.cell(number).restart(now);
-            // Nor is it a beat: one that is yet to prove itself healthy has not done so.
-            if let Some(slot) = self.slots.get_mut(number) {
-                slot.restarted = now;
-            }
-            return Ok(Decision::Nothing);
-        }
-        let lease = kept.unwrap_or(fresh);
-        let alike = asked_alike(known, &registration);
-        // What it said of itself goes with its registration, and then what its probes come to counts.
-        let beneath = found
-            .filter(|_| alike)
-            .and_then(|found| self.measured_beneath(found, member, now));
-        let stays = stays_measured(member, &registration);
-        let health = match &beneath {
-            Some((health, _)) => *health,
-            None if stays => member.state.health,
-            None => health,
-        };
-        // Nor is one that flaps healthy by saying so once more.
-        let held = match (found, beneath) {
-            (_, Some((_, measured))) => Some(measured),
-            (Some(found), None) if !stays => self.flaps_still(found, member, &registration, health, now),
-            _ => None,
-        };
-        let flaps = matches!(
-            held,
-            Some(Mutation::Measured {
-                health: Health::Unhealthy,
-                ..
-            })
-        );
-        let registered = Mutation::Registered {
-            service,
-            endpoint,
-            registration,
-            health: if flaps { Health::Unhealthy } else { health },
-            lease,
-        };
-        Ok(Decision::Commit(
-            std::iter::once(registered).chain(held).collect(),
-        ))
-    }
-
-    pub(super) fn check_limits(&self, service: Option<&Service>, reserved: usize) -> Result<(), Refusal> {
-        let limit = |limit: &'static str, used: usize, max: usize| {
-            if used + reserved < max {
-                Ok(())
-            } else {
-                Err(Refusal::Limit { limit, max })
-            }
-        };
-        limit("instances_max", self.instances(), self.config.instances_max)?;
-        if service.is_none() {
-            limit("services_max", self.services(), self.config.services_max)?;
-        }
-        // Those that are reserved may all be of this service, also of one that does not exist yet.
-        let there = service.map_or(0, |service| service.roster.len());
-        limit(
-            "instances_per_service_max",
-            there,
-            self.config.instances_per_service_max,
-        )
-    }
-
     fn decide_declare(
         &self,
         lease: Lease,
@@ -308,11 +182,7 @@ impl Catalog {
             mutations.extend(after);
         }
         mutations.extend(returned);
-        Ok(if mutations.is_empty() {
-            Decision::Nothing
-        } else {
-            Decision::Commit(mutations)
-        })
+        Ok(Decision::of(mutations))
     }
 
     /// What a beat changes that came for an instance which was found silent, or is not healthy.

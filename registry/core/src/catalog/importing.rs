@@ -87,7 +87,7 @@ impl Catalog {
         piece.state.share = Share::FULL;
         let member = found.and_then(|found| found.roster.get(&piece.endpoint));
         let Some(member) = member else {
-            self.check_limits(found, reserved)?;
+            self.check_limits(found, 1, reserved, 0)?;
             if self.beats.slot_of_lease(piece.lease).is_some() {
                 piece.lease = fresh;
             }

@@ -34,6 +34,11 @@ impl Catalog {
                 registration.liveness.kind().lifetime() == Lifetime::Persistent
                     || self.holds_persistent(service, |service| service.roster.get(endpoint))
             }
+            Command::Publish {
+                service, instances, ..
+            } => instances.iter().any(|publication| {
+                self.holds_persistent(service, |service| service.roster.get(&publication.endpoint))
+            }),
             Command::Deregister {
                 service, endpoint, ..
             }

@@ -36,12 +36,15 @@ mod measured;
 mod namespaces;
 mod piece;
 mod probing;
+mod publishing;
 mod ramping;
 mod refusal;
+mod registering;
 mod reporting;
 mod restoring;
 mod roster;
 mod service;
+mod sessions;
 mod settings;
 mod silence;
 mod slots;
@@ -59,10 +62,10 @@ use std::sync::Arc;
 
 use crate::changes::{ChangeLog, Gap, Missed};
 use crate::liveness::{Beats, Flaps, Guard, Reports, Schedule, Wheel};
-use crate::model::{Endpoint, Epoch, Mono, Namespace, Revision, ServiceKey, ServiceRef, SessionId, Version};
+use crate::model::{Endpoint, Epoch, Mono, Namespace, Revision, ServiceKey, ServiceRef, Version};
 
 pub use capture::{CaptureWalk, Captured};
-pub use command::{Command, Committed, Mutation, Proposed};
+pub use command::{Command, Committed, Mutation, Proposed, Publication};
 pub use config::CatalogConfig;
 pub use decide::Decision;
 pub use directory::{DirectoryPage, DirectoryQuery, DirectoryWalk, Summary};
@@ -157,7 +160,7 @@ pub struct Catalog {
     holding: BTreeSet<u32>,
     /// When the first guard ends that an operator forced: with all well nothing else need be due then.
     forced_next: Option<Mono>,
-    sessions: BTreeMap<SessionId, BTreeSet<u32>>,
+    sessions: sessions::Sessions,
     log: ChangeLog,
     /// Services that became empty, oldest first; each is looked at once after `empty_service_kept`.
     emptied: BTreeSet<(Mono, ServiceKey)>,
@@ -214,7 +217,7 @@ impl Catalog {
             suspects: 0,
             holding: BTreeSet::new(),
             forced_next: None,
-            sessions: BTreeMap::new(),
+            sessions: sessions::Sessions::default(),
             log,
             emptied: BTreeSet::new(),
             ramps: BTreeSet::new(),

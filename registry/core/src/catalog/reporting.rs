@@ -115,7 +115,8 @@ impl Catalog {
     /// Decides `command` as of now.
     ///
     /// Several commands may be decided before the first of them is applied, as long as no two have the same
-    /// [`Command::subject`] and none but the first has none. One that [stands alone](Command::stands_alone) is decided
+    /// [`Command::subject`]. What a connection [has](Catalog::instances_of) is changed by one of them only, and counts as
+    /// named by a command about the connection. One that [stands alone](Command::stands_alone) is decided
     /// with no other; and two registrations of different lifetimes in one service are not decided together if the
     /// later is to be uniform. `reserved` is how many registrations were decided so, and counts against the limits.
     ///

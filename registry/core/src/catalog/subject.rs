@@ -41,8 +41,8 @@ impl<'a> Subject<'a> {
 }
 
 impl Command {
-    /// What the command is about, if it names it. Commands about different instances can be decided together before
-    /// any of them is applied; what is about more than one instance stands alone. See [`super::Catalog::decide`].
+    /// What the command is about, if it is one thing and the command names it. Commands about different instances can be
+    /// decided together before any of them is applied. See [`super::Catalog::decide`].
     #[must_use]
     pub fn subject(&self) -> Option<Subject<'_>> {
         match self {
@@ -68,7 +68,10 @@ impl Command {
                 Some(Subject::Namespace(namespace))
             }
             Self::Set { name, .. } => Some(Subject::Setting(name)),
-            Self::Declare { .. } | Self::Returned { .. } | Self::CloseSession { .. } => None,
+            Self::Publish { .. }
+            | Self::Declare { .. }
+            | Self::Returned { .. }
+            | Self::CloseSession { .. } => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use beatrix_core::catalog::{Command, Refusal, Standing};
+use beatrix_core::catalog::{Command, Publication, Refusal, Standing};
 use beatrix_core::model::{
     Declared, Endpoint, Existence, Health, Lease, LivenessKind, Namespace, NamespaceInfo, OperatorPatch,
     Reason, Registration, Revision, ServiceKey, ServicePatch, SessionId, SettingName, Timings,
@@ -238,6 +238,40 @@ impl Registry {
             endpoint,
             health,
             reason,
+        })
+        .await
+    }
+
+    /// A name for a connection by which instances are to live.
+    #[must_use]
+    pub fn new_session(&self) -> SessionId {
+        self.inner.random.session()
+    }
+
+    /// Makes what a connection has in a service exactly `instances`, at once: what it had besides goes. Each of them lives
+    /// by that connection; of those with one address the last counts. With none all that it has there goes.
+    ///
+    /// # Errors
+    /// If a limit is reached, the service is for persistent instances or has some, or the registry cannot take writes.
+    /// Then none of it is done.
+    pub async fn publish(
+        &self,
+        service: ServiceKey,
+        session: SessionId,
+        instances: Vec<(Endpoint, Registration, Health)>,
+    ) -> Result<Written, WriteError> {
+        let instances = instances
+            .into_iter()
+            .map(|(endpoint, registration, health)| Publication {
+                endpoint,
+                registration: Box::new(registration),
+                health,
+                lease: self.inner.random.lease(),
+            });
+        self.write(Command::Publish {
+            service,
+            session,
+            instances: instances.collect(),
         })
         .await
     }

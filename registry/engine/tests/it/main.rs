@@ -21,6 +21,7 @@ mod restart;
 mod resume;
 mod returning;
 mod revisions;
+mod sessions;
 mod simulation;
 mod stall;
 mod stop;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::{World, address, beat, endpoint, key};
 use crate::catalog::{
-    Command, Explained, FailureReport, Gone, ProbeDone, ProbeTask, Refusal, ReportOutcome, There,
+    Command, Explained, FailureReport, Gone, ProbeDone, ProbeTask, Publication, Refusal, ReportOutcome, There,
 };
 use crate::liveness::{Consumer, Finding, ProbeResult};
 use crate::model::{
-    Declared, Endpoint, Existence, Health, Lease, OperatorPatch, Reason, Registration, ServicePatch, Wall,
+    Declared, Endpoint, Existence, Health, Lease, Liveness, OperatorPatch, Reason, Registration,
+    ServicePatch, SessionId, Wall,
 };
 
 impl World {
@@ -107,6 +108,48 @@ impl World {
             lease,
             uniform: true,
         })
+    }
+
+    /// A connection says all that it has in a service.
+    pub(crate) fn publish_as(
+        &mut self,
+        service: &str,
+        session: u64,
+        instances: &[(&str, Registration)],
+    ) -> Result<usize, Refusal> {
+        let session = SessionId(session);
+        let instances = instances.iter().map(|(address, registration)| Publication {
+            endpoint: endpoint(address),
+            registration: Box::new(Registration {
+                liveness: Liveness::Session(session),
+                ..registration.clone()
+            }),
+            health: Health::Healthy,
+            lease: self.fresh_lease(),
+        });
+        let instances = instances.collect();
+        self.run(Command::Publish {
+            service: key(service),
+            session,
+            instances,
+        })
+    }
+
+    /// The same, with nothing else said of them.
+    pub(crate) fn publish(
+        &mut self,
+        service: &str,
+        session: u64,
+        addresses: &[&str],
+    ) -> Result<usize, Refusal> {
+        let plain = addresses.iter().map(|address| (*address, beat()));
+        self.publish_as(service, session, &plain.collect::<Vec<_>>())
+    }
+
+    /// A connection closes. Returns how many mutations that came to.
+    pub(crate) fn close(&mut self, session: u64) -> usize {
+        let session = SessionId(session);
+        self.run(Command::CloseSession { session }).unwrap()
     }
 
     pub(crate) fn declare_service(&mut self, service: &str, patch: ServicePatch) -> Result<usize, Refusal> {

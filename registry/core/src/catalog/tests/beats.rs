@@ -160,6 +160,7 @@ pub(super) fn check_tables(world: &World) {
     let mut slots = std::collections::BTreeSet::new();
     let (mut healthy, mut beating, mut all_open, mut guarded_suspects) = (0, 0, 0, 0);
     let mut fell = std::collections::BTreeMap::<u64, u32>::new();
+    let mut of_sessions = Vec::new();
     for (name, index) in &catalog.directory {
         let service = catalog.services[*index as usize].as_ref().unwrap();
         assert!(service.counts_agree());
@@ -203,6 +204,11 @@ pub(super) fn check_tables(world: &World) {
             } else {
                 assert_eq!(slot.timings, None);
             }
+            if let Liveness::Session(session) = registration.liveness
+                && !slot.unconfirmed
+            {
+                of_sessions.push((session, *index, member.slot));
+            }
             assert!(!slot.unconfirmed || member.state.marks.has(Marks::UNCONFIRMED));
             let probed = catalog.probes.schedule.spec(member.slot).is_some();
             assert!(!probed || slot.probed);
@@ -217,6 +223,8 @@ pub(super) fn check_tables(world: &World) {
         let nobody = Endpoint::new("192.0.2.1", 9).unwrap();
         assert_eq!(beats.slot_of(beats.identity(name.borrowed(), &nobody)), None);
     }
+    of_sessions.sort_unstable();
+    assert!(catalog.sessions.iter().eq(of_sessions));
     assert_eq!(all_open, catalog.guard.open());
     assert_eq!(guarded_suspects, catalog.guard.suspects());
     for (part, silent) in catalog.guard.silent_by_part() {

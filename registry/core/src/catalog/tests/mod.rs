@@ -19,6 +19,7 @@ mod model;
 mod namespaces;
 mod probes;
 mod property;
+mod publishing;
 mod ramps;
 mod reports;
 mod restart;

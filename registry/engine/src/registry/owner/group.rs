@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use beatrix_core::catalog::{
     Catalog, Command, Decision, GuardTurn, Keep, Mutation, Part, Refusal, Standing, Subject,
 };
-use beatrix_core::model::{Endpoint, Lifetime, Mono, Origin, Registration, ServiceKey};
+use beatrix_core::model::{Endpoint, Lifetime, Liveness, Mono, Origin, Registration, ServiceKey, SessionId};
 use tokio::sync::oneshot;
 
 use super::{Answer, Forced, Request};
@@ -32,10 +32,15 @@ pub(super) struct Group {
     decided: Vec<Decided>,
     /// Whose mutations are in it: a later command about one of them must see the earlier one applied.
     subjects: Set<(ServiceKey, Endpoint)>,
-    /// In which services ephemeral and persistent instances may come into being: then a service, or a connection, may
-    /// have more than the catalog knows.
+    /// In which services ephemeral and persistent instances may come into being: then a service may have more than the
+    /// catalog knows.
     ephemeral: Set<ServiceKey>,
     persistent: Set<ServiceKey>,
+    /// Which connections may come to have instances, and in which services.
+    sessions: Set<SessionId>,
+    publishers: Set<(SessionId, ServiceKey)>,
+    /// How many instances may come into being.
+    reserved: usize,
     /// Whether what is in it is about more than instances.
     alone: bool,
     /// Which silent instances it was told of. They may have beaten often while the journal worked; once tells it.
@@ -88,7 +93,7 @@ impl Group {
                 }
                 self.returned.insert(slot);
                 // A refusal is heard by nobody.
-                if let Ok(Decision::Commit(mutations)) = catalog.decide(command, self.decided.len(), now) {
+                if let Ok(Decision::Commit(mutations)) = catalog.decide(command, self.reserved, now) {
                     self.add(None, None, mutations, Origin::REGISTRY, Keep::Behind);
                 }
                 Ok(None)
@@ -137,8 +142,26 @@ impl Group {
             return true;
         }
         match command {
-            // A connection has no single instance; what else comes to several is looked at when it is decided.
-            Command::CloseSession { .. } if !self.ephemeral.is_empty() => return true,
+            Command::CloseSession { session } => {
+                return self.sessions.contains(session)
+                    || catalog
+                        .instances_of(*session)
+                        .any(|(service, endpoint)| self.is_about(service, endpoint));
+            }
+            Command::Publish {
+                service,
+                session,
+                instances,
+            } => {
+                return self.persistent.contains(service)
+                    || self.publishers.contains(&(*session, service.clone()))
+                    || instances
+                        .iter()
+                        .any(|publication| self.is_about(service, &publication.endpoint))
+                    || catalog
+                        .published_by(service, *session)
+                        .any(|endpoint| self.is_about(service, endpoint));
+            }
             Command::Register {
                 service,
                 registration,
@@ -160,6 +183,10 @@ impl Group {
         subject.is_some_and(|subject| self.subjects.contains(&subject))
     }
 
+    fn is_about(&self, service: &ServiceKey, endpoint: &Endpoint) -> bool {
+        self.subjects.contains(&(service.clone(), endpoint.clone()))
+    }
+
     fn decide(
         &mut self,
         catalog: &mut Catalog,
@@ -174,11 +201,11 @@ impl Group {
             } => Some((service.clone(), endpoint.clone())),
             _ => None,
         };
-        let reserved = self.decided.len();
+        let reserved = self.reserved;
         let unsure = reserved > 0
             && match &*command {
-                Command::CloseSession { .. } => true,
                 Command::Register { .. } => near_limits(catalog, reserved),
+                Command::Publish { instances, .. } => near_limits(catalog, reserved + instances.len()),
                 Command::Import { service, .. } => {
                     near_limits(catalog, reserved) || catalog.near_layers_max(service.borrowed(), reserved)
                 }
@@ -187,16 +214,11 @@ impl Group {
         let keep = catalog.keep(&command);
         let again = unsure.then(|| command.clone());
         let decision = catalog.decide(*command, reserved, now);
-        if let Some(command) = again {
-            let too_early = match &decision {
-                // Not all that is in the group registers.
-                Err(Refusal::Limit { .. }) => true,
-                Ok(Decision::Commit(mutations)) => self.touches(mutations),
-                _ => false,
-            };
-            if too_early {
-                return Err(Request::Write { command, by, reply });
-            }
+        // Not all that is in the group registers.
+        if let Some(command) = again
+            && matches!(decision, Err(Refusal::Limit { .. }))
+        {
+            return Err(Request::Write { command, by, reply });
         }
         let answer = match decision {
             Ok(Decision::Commit(mutations)) => {
@@ -209,15 +231,6 @@ impl Group {
         Ok(Some(Told::Answer(reply, answer)))
     }
 
-    fn touches(&self, mutations: &[Mutation]) -> bool {
-        mutations.iter().any(|mutation| {
-            let subject = mutation.subject().instance();
-            subject.is_some_and(|(service, endpoint)| {
-                self.subjects.contains(&(service.clone(), endpoint.clone()))
-            })
-        })
-    }
-
     fn add(
         &mut self,
         reply: Option<oneshot::Sender<Answer>>,
@@ -226,6 +239,7 @@ impl Group {
         by: Origin,
         keep: Keep,
     ) {
+        self.reserved += mutations.len();
         for mutation in &mutations {
             match mutation.subject() {
                 Subject::Instance(service, endpoint) => {
@@ -242,6 +256,10 @@ impl Group {
                 };
                 if !of_lifetime.contains(service) {
                     of_lifetime.insert(service.clone());
+                }
+                if let Liveness::Session(session) = registration.liveness {
+                    self.sessions.insert(session);
+                    self.publishers.insert((session, service.clone()));
                 }
             }
         }
