@@ -8,6 +8,7 @@
 //! - `silence`: many instances that fall silent together, and how exactly that is found out.
 //! - `providers`: many providers that live in their own rhythm, for tests of what becomes of them.
 //! - `probes`: many instances that the registry probes, and whether it keeps its schedule.
+//! - `grpc-push`, `grpc-hold`, `grpc-register`, `grpc-query`: Nacos over gRPC.
 //! - `bare`: the other side of a comparison: bare axum handlers that answer the same bytes.
 //!
 //! All but `bare` take any address of the loopback interface, so that a peer runs under the same load; `providers` also
@@ -20,6 +21,7 @@ mod clock;
 mod fan_out;
 mod fleet;
 mod flips;
+mod grpc;
 mod hold;
 mod list;
 mod probes;
@@ -68,6 +70,14 @@ enum Command {
     Providers(providers::Providers),
     /// Many instances that the registry probes.
     Probes(probes::Probes),
+    /// Subscribers over gRPC, and an instance that comes and goes.
+    GrpcPush(grpc::Push),
+    /// Connections over gRPC with an instance each, held and then cut.
+    GrpcHold(grpc::Hold),
+    /// Registrations and deregistrations over gRPC.
+    GrpcRegister(grpc::Register),
+    /// Queries over gRPC.
+    GrpcQuery(grpc::Query),
     /// Bare axum handlers that answer the same bytes.
     Bare(bare::Bare),
 }
@@ -97,6 +107,10 @@ fn main() -> anyhow::Result<()> {
             Command::Silence(command) => command.run().await,
             Command::Providers(command) => command.run().await,
             Command::Probes(command) => command.run().await,
+            Command::GrpcPush(command) => command.run().await,
+            Command::GrpcHold(command) => command.run().await,
+            Command::GrpcRegister(command) => command.run().await,
+            Command::GrpcQuery(command) => command.run().await,
             Command::Bare(command) => command.run().await,
         }
     })

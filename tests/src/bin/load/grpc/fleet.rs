@@ -1,0 +1,66 @@
+//! Which instances stand where: one to a connection, spread over services.
+
+use std::collections::BTreeSet;
+
+use anyhow::ensure;
+use clap::Args;
+use serde_json::Value;
+
+use super::naming::{Caller, instance};
+
+const PORT: u16 = 8080;
+
+/// Instances, one to a connection.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Fleet {
+    /// How many instances there are, each with a connection of its own.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=25_000))]
+    pub(super) instances: u32,
+    /// How many of them share a service.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) per_service: u32,
+}
+
+impl Fleet {
+    pub(super) fn services(self) -> impl Iterator<Item = String> {
+        (0..self.instances.div_ceil(self.per_service)).map(service)
+    }
+
+    /// The service of an instance.
+    pub(super) fn service_of(self, number: u32) -> String {
+        service(number / self.per_service)
+    }
+
+    pub(super) fn instance(number: u32) -> Value {
+        instance(&ip(number), PORT)
+    }
+
+    /// Sees that all are there, and nobody else.
+    pub(super) async fn check(self, caller: &Caller) -> anyhow::Result<()> {
+        for (index, service) in self.services().enumerate() {
+            let first = u32::try_from(index)? * self.per_service;
+            let last = (first + self.per_service).min(self.instances);
+            let wanted: BTreeSet<String> = (first..last)
+                .map(|number| format!("{}:{PORT}", ip(number)))
+                .collect();
+            let found = caller.query(&service).await?;
+            ensure!(
+                found == wanted,
+                "{service} has {} instances, and of the {} that it should have {} are missing",
+                found.len(),
+                wanted.len(),
+                wanted.difference(&found).count()
+            );
+        }
+        Ok(())
+    }
+}
+
+fn service(index: u32) -> String {
+    format!("grpc-{index:05}")
+}
+
+fn ip(number: u32) -> String {
+    let [_, a, b, c] = number.to_be_bytes();
+    format!("10.{a}.{b}.{c}")
+}
