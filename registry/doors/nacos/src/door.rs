@@ -45,6 +45,14 @@ impl Nacos {
             }),
         }
     }
+
+    /// The same door, for writes on behalf of `origin`.
+    pub(crate) fn on_behalf_of(&self, origin: Origin) -> Self {
+        Self {
+            door: Arc::clone(&self.door),
+            registry: self.registry.on_behalf_of(origin),
+        }
+    }
 }
 
 /// Whose connection it is is told by the listener, and by nothing in the request.
@@ -57,10 +65,7 @@ impl FromRequestParts<Self> for Nacos {
             surface: Surface::NacosHttp,
             peer: peer.map(|ConnectInfo(peer)| *peer),
         };
-        Ok(Self {
-            door: Arc::clone(&nacos.door),
-            registry: nacos.registry.on_behalf_of(origin),
-        })
+        Ok(nacos.on_behalf_of(origin))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use beatrix_core::model::{
     Cluster, Endpoint, Health, Invalid, Liveness, LivenessKind, Metadata, Probe, Registration, ServiceKey,
-    Timings, Weight,
+    SessionId, Timings, Weight,
 };
 
 use serde_json::value::RawValue;
@@ -61,11 +61,25 @@ impl Instance {
         })
     }
 
-    /// What is to be registered. Ephemeral instances live by beats, persistent ones are asked as their cluster is checked.
+    /// What is to be registered over HTTP. Ephemeral instances live by beats, persistent ones are asked as their cluster is
+    /// checked.
     ///
     /// # Errors
     /// If the cluster may not be registered, or the times contradict each other.
     pub(crate) fn registration(self, defaults: Timings) -> Result<Registering, Error> {
+        let lives = if self.ephemeral {
+            Lives::Beating
+        } else {
+            Lives::Checked
+        };
+        self.registration_of(lives, defaults)
+    }
+
+    /// What is to be registered of an instance that lives so.
+    ///
+    /// # Errors
+    /// If the cluster may not be registered, or the times contradict each other.
+    pub(crate) fn registration_of(self, lives: Lives, defaults: Timings) -> Result<Registering, Error> {
         let Self {
             service,
             endpoint,
@@ -73,7 +87,7 @@ impl Instance {
             weight,
             enabled,
             healthy,
-            ephemeral,
+            ephemeral: _,
             metadata,
         } = self;
         // Nacos 2.x: a cluster with an underscore may be asked for but not registered.
@@ -91,10 +105,10 @@ impl Instance {
             enabled,
             metadata,
             locality: None,
-            liveness: if ephemeral {
-                Liveness::Beat(timings)
-            } else {
-                Liveness::Probe(Probe::OfCluster)
+            liveness: match lives {
+                Lives::Beating => Liveness::Beat(timings),
+                Lives::Checked => Liveness::Probe(Probe::OfCluster),
+                Lives::Held(session) => Liveness::Session(session),
             },
             expires,
             incarnation: None,
@@ -112,6 +126,17 @@ impl Instance {
             timings,
         })
     }
+}
+
+/// How an instance lives, in the ways of this protocol.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lives {
+    /// By beats: an ephemeral one that came over HTTP.
+    Beating,
+    /// As its cluster is checked: a persistent one.
+    Checked,
+    /// As long as the connection that it came over.
+    Held(SessionId),
 }
 
 /// What names an instance, and the cluster that it is said to be in.

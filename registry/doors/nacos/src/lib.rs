@@ -1,5 +1,5 @@
-//! The Nacos protocol family, so that the clients people already run keep working. Now: the HTTP API under `/nacos`, in
-//! all three versions.
+//! The Nacos protocol family, so that the clients people already run keep working: the HTTP API under `/nacos`, in all
+//! three versions, with push by UDP, and gRPC.
 //!
 //! An adapter: it parses into the domain's types, calls the [`Registry`], and renders what comes back. In the order in
 //! which a request meets them:
@@ -13,6 +13,7 @@
 //! - `operations`: what the endpoints do, once for all versions. `beating` and `listing` are the two that are asked most.
 //! - `wire`: the JSON of the protocol. `hosts`: the list of hosts, rendered once and shared. `frames`: a body made of
 //!   such shared pieces. `reply`, `result`: answers of v1, and framed ones of v2 and v3. `error`: what can go wrong.
+//! - [`grpc`]: connections of the clients of Nacos 2.x and 3.x.
 //! - [`udp`]: push by datagram, for the clients of Nacos 1.x.
 //! - [`limits`]: every limit of this door.
 //!
@@ -81,6 +82,7 @@ mod configuration;
 mod door;
 mod error;
 mod frames;
+pub mod grpc;
 mod hosts;
 mod instance;
 pub mod limits;

@@ -26,6 +26,11 @@
 //! | `udp_text_bytes_max` | 128 bytes of `app` and of the agent | cut off where it is shown |
 //! | `udp_datagram_bytes_max` | 65,507 bytes, packed | not sent, counted, logged once for the service |
 //! | `udp_data_bytes_max` | 1 MiB of a list, not packed | the same |
+//! | `nacos_grpc_connections_max` | 100,000 connections over gRPC; can be set | closed at once |
+//! | `nacos_grpc_requests_in_flight_max` | 256 of one connection; can be set | they wait in the client's transport |
+//! | `nacos_grpc_message_bytes_max` | 10 MiB, as in Nacos; can be set | the call fails with `OUT_OF_RANGE`, the stream ends |
+//! | `grpc_subscriptions_per_connection_max` | 10,000 services | code 503 |
+//! | `grpc_text_bytes_max` | 128 bytes of what a client says of itself | cut off where it is shown |
 
 /// How many bytes a request body may have. Tomcat, in which Nacos runs, takes 2 MiB.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -81,3 +86,9 @@ pub const UDP_DATAGRAM_BYTES_MAX: usize = 65_507;
 /// How many bytes a list may have, before it is packed, that one tries to push. Lists pack well, and some that are
 /// larger would still fit into a datagram; but copying and packing them takes time from all others.
 pub const UDP_DATA_BYTES_MAX: usize = 1024 * 1024;
+
+/// How many services one connection over gRPC may be subscribed to. A gateway subscribes to all there are.
+pub const GRPC_SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 10_000;
+
+/// How much of a text that a client over gRPC says of itself is kept to be shown, in bytes.
+pub const GRPC_TEXT_BYTES_MAX: usize = 128;

@@ -162,13 +162,23 @@ impl Wanted<'_> {
 /// # Errors
 /// If its name breaks a rule, or there are none and not all instances may be known.
 pub(crate) fn hosts(nacos: &Nacos, service: &Service<'_>, filter: Filter<'_>) -> Result<Found, Error> {
-    let registry = &nacos.registry;
-    let Some(view) = registry.view(service.borrowed()) else {
+    let view = nacos.registry.view(service.borrowed());
+    if view.is_none() {
         service.key()?;
+    }
+    hosts_in(&nacos.registry, view.as_deref(), filter)
+}
+
+/// The hosts of a service, or of none.
+///
+/// # Errors
+/// If there are none and not all instances may be known.
+pub(crate) fn hosts_in(registry: &Registry, view: Option<&View>, filter: Filter<'_>) -> Result<Found, Error> {
+    let Some(view) = view else {
         known(registry.complete())?;
         return Ok(Found::default());
     };
-    let found = of_view(registry, &view, filter);
+    let found = of_view(registry, view, filter);
     known(view.complete || !found.hosts.is_empty())?;
     Ok(found)
 }
@@ -257,19 +267,28 @@ fn threshold(view: &View) -> Option<f64> {
 /// Around what the hosts stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Frame {
-    /// The answer to a request.
+    /// The answer to a request over HTTP.
     Listed { cache_millis: u64 },
-    /// What is pushed. Nacos: without `groupName`.
+    /// What is pushed by datagram. Nacos: without `groupName`.
     Pushed { cache_millis: u64 },
+    /// Whatever is said over gRPC. Nacos: `name` is the bare name there; Go's client keeps its lists by both names, and
+    /// would not find them under a grouped one.
+    Grpc { cache_millis: u64 },
+}
+
+/// How long a client shall wait until it asks again, as it is now.
+pub(crate) fn cache_millis(nacos: &Nacos) -> u64 {
+    nacos
+        .unusual()
+        .map_or(CACHE_MILLIS, |switches| switches.push_cache_millis)
 }
 
 /// The whole list, in pieces: the hosts with what is of the request around them. Nacos: `clusters` is echoed as it
 /// came, since clients find their cache by it.
 pub(crate) fn whole(nacos: &Nacos, service: ServiceRef<'_>, clusters: &str, found: Found) -> Vec<Bytes> {
-    let cache_millis = nacos
-        .unusual()
-        .map_or(CACHE_MILLIS, |switches| switches.push_cache_millis);
-    let frame = Frame::Listed { cache_millis };
+    let frame = Frame::Listed {
+        cache_millis: cache_millis(nacos),
+    };
     around(service, frame, clusters, found, nacos.registry.wall())
 }
 
@@ -285,9 +304,12 @@ pub(crate) fn around(
     let Found { hosts, protected } = found;
     let mut head = Vec::with_capacity(320);
     head.extend_from_slice(b"{\"name\":");
-    string(&mut head, &grouped_name(service));
+    match frame {
+        Frame::Listed { .. } | Frame::Pushed { .. } => string(&mut head, &grouped_name(service)),
+        Frame::Grpc { .. } => string(&mut head, service.name),
+    }
     let cache_millis = match frame {
-        Frame::Listed { cache_millis } => {
+        Frame::Listed { cache_millis } | Frame::Grpc { cache_millis } => {
             head.extend_from_slice(b",\"groupName\":");
             string(&mut head, service.group);
             cache_millis

@@ -9,6 +9,7 @@ mod checklist;
 mod deregister;
 mod endpoints;
 mod golden;
+mod grpc;
 mod harness;
 mod kept;
 mod list;

@@ -1,0 +1,226 @@
+//! One connection: who it is, what it has registered, and how it ends.
+//!
+//! A connection is a transport: its calls and its stream belong together because they came over the same one. Its
+//! instances live as long as it does, as those of a session of the core. Whoever holds it last lets go of it; nothing of
+//! it is left then, in this door or behind it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use beatrix_core::model::{Endpoint, Health, Origin, Registration, ServiceKey, SessionId, Surface};
+use beatrix_engine::WriteError;
+use serde::Serialize;
+use tokio::sync::RwLock;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::answer::Failure;
+use super::counts::count;
+use super::message::Outgoing;
+use super::outbox::Outbox;
+use super::pulse::{Look, Pulse};
+use super::ref_time::RefTimes;
+use super::shared::Shared;
+use crate::door::Nacos;
+
+/// After a failure of the journal, before its instances are tried to be removed again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Who a client says that it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Client {
+    /// Its application. Nacos: `unknown` if it names none.
+    pub(super) app: String,
+    /// Its library and version.
+    pub(super) version: String,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// Nacos: milliseconds, address and port. Clients log it.
+    pub(super) id: String,
+    pub(super) peer: SocketAddr,
+    pub(super) shared: Arc<Shared>,
+    /// The door, for writes on behalf of this client.
+    pub(super) nacos: Nacos,
+    pub(super) session: SessionId,
+    pub(super) pulse: Pulse,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) ref_times: RefTimes,
+    client: OnceLock<Client>,
+    /// Whether its stream is open.
+    streams: AtomicBool,
+    /// Whether it has registered anything.
+    published: AtomicBool,
+    /// The number of the request by which it was asked whether it lives.
+    asked: AtomicU64,
+    /// Whether it has ended. Held while something is registered, so that nothing comes after what its end removes.
+    ended: RwLock<bool>,
+    over: CancellationToken,
+}
+
+/// Members of a request that has none.
+#[derive(Debug, Serialize)]
+struct Nothing {}
+
+impl Connection {
+    pub(super) fn new(shared: &Arc<Shared>, peer: SocketAddr) -> Self {
+        let registry = &shared.nacos.registry;
+        let origin = Origin {
+            surface: Surface::NacosGrpc,
+            peer: Some(peer),
+        };
+        Self {
+            id: format!("{}_{}_{}", registry.wall().0, peer.ip(), peer.port()),
+            peer,
+            shared: Arc::clone(shared),
+            nacos: shared.nacos.on_behalf_of(origin),
+            session: registry.new_session(),
+            pulse: Pulse::new(Instant::now()),
+            outbox: Arc::default(),
+            ref_times: RefTimes::default(),
+            client: OnceLock::new(),
+            streams: AtomicBool::new(false),
+            published: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            ended: RwLock::new(false),
+            over: CancellationToken::new(),
+        }
+    }
+
+    /// Who is at the other end, once it has said so. Without that no request is taken.
+    pub(super) fn client(&self) -> Option<&Client> {
+        self.client.get()
+    }
+
+    /// It says who it is. Nacos 2.x: a second time changes nothing, and is no mistake.
+    pub(super) fn set_up(&self, client: Client) {
+        let _only_the_first = self.client.set(client);
+        self.pulse.heard(Instant::now());
+    }
+
+    /// Takes the stream, if it is not taken.
+    pub(super) fn open_stream(&self) -> bool {
+        !self.streams.swap(true, Ordering::AcqRel)
+    }
+
+    /// A push or notice was answered.
+    pub(super) fn answered(&self, request: u64, well: bool) {
+        let now = Instant::now();
+        if request == self.asked.load(Ordering::Acquire) {
+            if well {
+                self.pulse.answered(now);
+            } else {
+                self.drop_it("it says that it is not well");
+            }
+            return;
+        }
+        self.pulse.heard(now);
+        if let Some(acknowledged) = self.outbox.answered(request, well) {
+            count(&self.shared.counters.acknowledged);
+            let hub = self.nacos.registry.hub();
+            hub.acknowledge(acknowledged.subscriber, acknowledged.revision);
+        }
+    }
+
+    /// Looks whether its client lives. Returns when to look again.
+    pub(super) fn look(&self, now: Instant, due: Instant) -> Instant {
+        let set_up = self.client().is_some();
+        match self.pulse.look(now, due, set_up, self.outbox.unread()) {
+            Look::Again(at) => at,
+            Look::Ask(until) => {
+                let request = self.shared.next_request();
+                self.asked.store(request, Ordering::Release);
+                let ask = Outgoing::request("ClientDetectionRequest", Some(request), "internal", Nothing {});
+                self.outbox.say(ask);
+                until
+            }
+            Look::Gone(why) => {
+                self.drop_it(why);
+                now + TRY_AGAIN
+            }
+        }
+    }
+
+    fn drop_it(&self, why: &'static str) {
+        if self.end(why) {
+            count(&self.shared.counters.dropped);
+            tracing::info!(connection = self.id, why, "a connection is dropped");
+        }
+    }
+
+    /// Ends it. Returns whether it had not ended. What it has registered goes when its transport has.
+    pub(super) fn end(&self, why: &'static str) -> bool {
+        let first = self.outbox.end(why);
+        self.over.cancel();
+        first
+    }
+
+    /// Whether it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.over.is_cancelled()
+    }
+
+    /// Resolves when it has ended.
+    pub(super) async fn is_over(&self) {
+        self.over.cancelled().await;
+    }
+
+    /// What it has in this service is exactly this from now on. Nacos 2.x: a connection has one publication in a
+    /// service, and each registration takes the place of the one before it.
+    ///
+    /// # Errors
+    /// If the registry refuses, or the connection has ended.
+    pub(super) async fn publish(
+        &self,
+        service: ServiceKey,
+        instances: Vec<(Endpoint, Registration, Health)>,
+    ) -> Result<(), Failure> {
+        let ended = self.ended.read().await;
+        if *ended {
+            return Err(Failure::disconnected());
+        }
+        if !instances.is_empty() {
+            self.published.store(true, Ordering::Release);
+        }
+        let registry = &self.nacos.registry;
+        registry.publish(service, self.session, instances).await?;
+        drop(ended);
+        Ok(())
+    }
+
+    /// Its transport is gone: so are its subscriptions, and after the grace its instances, unless the registry stops.
+    /// Who restarts it finds them, and waits for their client.
+    pub(super) async fn close(&self) {
+        self.end("the connection has ended");
+        // Whoever is registering finishes, and nobody begins: so this is the last word about its instances.
+        *self.ended.write().await = true;
+        if !self.published.load(Ordering::Acquire) {
+            return;
+        }
+        let registry = &self.nacos.registry;
+        let grace = self.shared.settings.reconnect_grace;
+        if !grace.is_zero() {
+            tokio::select! {
+                () = sleep(grace) => {}
+                () = registry.stopping() => return,
+            }
+        }
+        while !registry.is_stopping() {
+            match registry.close_session(self.session).await {
+                Ok(_) | Err(WriteError::Stopping | WriteError::Refused(_)) => return,
+                Err(WriteError::Unavailable(error)) => {
+                    tracing::warn!(
+                        connection = self.id,
+                        error,
+                        "instances of a connection that has ended stay for now"
+                    );
+                    sleep(TRY_AGAIN).await;
+                }
+            }
+        }
+    }
+}

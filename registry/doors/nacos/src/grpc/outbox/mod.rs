@@ -1,0 +1,372 @@
+//! What is to be sent on a connection's stream: the words of the registry itself, and the lists of subscribed services.
+//!
+//! Of a list nothing is kept but that it is to be told: it is made when the transport takes it, from the state that
+//! there is then. So a client that does not read costs no memory but what its transport holds, and reads the newest
+//! state when it reads again.
+//!
+//! Under the lock nothing is rendered and nothing is sent; the hub's locks may be taken under it, and never the other way
+//! round, since the hub wakes with no lock held.
+
+mod ring;
+mod watch;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use beatrix_core::model::{Revision, ServiceKey};
+use beatrix_engine::hub::{Hub, Peer, Subscribe, SubscribeError};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::fuzzy;
+use super::message::Outgoing;
+use crate::limits::GRPC_SUBSCRIPTIONS_PER_CONNECTION_MAX;
+use ring::Ring;
+use watch::{News, Sent, Watch};
+
+/// How long after its subscription a client is told the list by a push as well. Nacos 2.x does so after 500 ms, and
+/// Java's and Rust's clients rely on it after they have reconnected. Not at once: the push would overtake the answer.
+const FIRST_PUSH_AFTER: Duration = Duration::from_millis(100);
+/// Nacos 2.x: a push that is not acknowledged within this is made again.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
+/// Nacos 2.x: one that a client could not take is made again after this.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Outbox(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Why the stream is to end, if it is.
+    ending: Option<&'static str>,
+    /// What the registry says by itself. Each thing is said once until it is answered, which bounds it.
+    words: VecDeque<Outgoing>,
+    watches: HashMap<u32, Watch>,
+    by_service: HashMap<ServiceKey, u32>,
+    next: u32,
+    /// Which watches are to be looked at, each once.
+    line: VecDeque<u32>,
+    /// When which of them is to be looked at.
+    due: BTreeSet<(Instant, u32)>,
+    /// Which push has which number.
+    sent: HashMap<u64, u32>,
+    patterns: fuzzy::Patterns,
+    /// Who sends, while he waits.
+    sender: Option<Waker>,
+    /// Since when something waits for him.
+    unread: Option<Instant>,
+}
+
+/// What the sender is to do next.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Say this.
+    Say(Outgoing),
+    /// Tell this list.
+    Tell(Told),
+    /// End the stream, for this reason.
+    End(&'static str),
+    /// Wait until he is woken, or until then.
+    Wait(Option<Instant>),
+}
+
+/// A list that is to be told.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) watch: u32,
+    pub(super) service: ServiceKey,
+    pub(super) clusters: Arc<str>,
+    pub(super) news: News,
+}
+
+/// Why a subscription is not made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WatchError {
+    #[error("the connection has ended")]
+    Ended,
+    #[error(
+        "limit grpc_subscriptions_per_connection_max of {GRPC_SUBSCRIPTIONS_PER_CONNECTION_MAX} is reached"
+    )]
+    TooMany,
+    #[error(transparent)]
+    Hub(#[from] SubscribeError),
+}
+
+/// What somebody acknowledged, for the hub.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Acknowledged {
+    pub(super) subscriber: u64,
+    pub(super) revision: Revision,
+}
+
+impl Outbox {
+    /// Subscribes to a service, or changes the clusters of a subscription. Nacos 2.x: there is one for each service.
+    ///
+    /// # Errors
+    /// If a limit is reached, or the connection has ended.
+    pub(super) fn watch(
+        self: &Arc<Self>,
+        hub: &Arc<Hub>,
+        service: ServiceKey,
+        peer: Peer,
+        wish: Subscribe,
+    ) -> Result<(), WatchError> {
+        let mut guard = self.0.lock();
+        let state = &mut *guard;
+        if state.ending.is_some() {
+            return Err(WatchError::Ended);
+        }
+        let clusters: Arc<str> = peer.cluster.as_str().into();
+        let peer = Arc::new(peer);
+        if let Some(watch) = state
+            .by_service
+            .get(&service)
+            .and_then(|number| state.watches.get_mut(number))
+        {
+            watch.clusters = clusters;
+            hub.describe(watch.subscription.id(), peer);
+            return Ok(());
+        }
+        if state.watches.len() >= GRPC_SUBSCRIPTIONS_PER_CONNECTION_MAX {
+            return Err(WatchError::TooMany);
+        }
+        let subscription = hub.subscribe(Subscribe {
+            services: vec![service.clone()],
+            peer: Some(peer),
+            ..wish
+        })?;
+        let number = state.next;
+        state.next += 1;
+        let due = Instant::now() + FIRST_PUSH_AFTER;
+        let waker = Ring::waker(self, number);
+        let watch = Watch::new(service.clone(), clusters, subscription, waker, due);
+        state.watches.insert(number, watch);
+        state.by_service.insert(service, number);
+        state.due.insert((due, number));
+        let sender = state.sender.take();
+        drop(guard);
+        wake(sender);
+        Ok(())
+    }
+
+    /// Ends a subscription. Nacos 2.x: one that is not there is no mistake.
+    pub(super) fn unwatch(&self, service: &ServiceKey) {
+        let mut guard = self.0.lock();
+        let state = &mut *guard;
+        let Some(number) = state.by_service.remove(service) else {
+            return;
+        };
+        let watch = state.watches.remove(&number);
+        if let Some(watch) = &watch {
+            state.forget(number, watch);
+            // It said so itself: it uses nothing any more of what it was told.
+            watch.subscription.dismiss();
+        }
+        drop(guard);
+        drop(watch);
+    }
+
+    /// Says something of the registry itself.
+    pub(super) fn say(&self, message: Outgoing) {
+        let mut state = self.0.lock();
+        if state.ending.is_some() {
+            return;
+        }
+        state.words.push_back(message);
+        state.wait_for_sender();
+        let sender = state.sender.take();
+        drop(state);
+        wake(sender);
+    }
+
+    /// Ends the stream, and all subscriptions. Returns whether it had not ended yet.
+    pub(super) fn end(&self, why: &'static str) -> bool {
+        let mut state = self.0.lock();
+        if state.ending.is_some() {
+            return false;
+        }
+        let ended = std::mem::replace(
+            &mut *state,
+            State {
+                ending: Some(why),
+                ..State::default()
+            },
+        );
+        drop(state);
+        wake(ended.sender);
+        true
+    }
+
+    /// Since when something waits for a sender who does not come.
+    pub(super) fn unread(&self) -> Option<Instant> {
+        self.0.lock().unread
+    }
+
+    /// How many services are subscribed to.
+    pub(super) fn watched(&self) -> usize {
+        self.0.lock().watches.len()
+    }
+
+    /// A watch has news.
+    fn ring(&self, number: u32) {
+        let mut guard = self.0.lock();
+        let state = &mut *guard;
+        state.line_up(number);
+        let sender = state.sender.take();
+        drop(guard);
+        wake(sender);
+    }
+
+    /// Takes the answer to the push or notice with this number. Returns what it acknowledges of a service.
+    pub(super) fn answered(&self, request: u64, well: bool) -> Option<Acknowledged> {
+        let mut guard = self.0.lock();
+        let state = &mut *guard;
+        let Some(number) = state.sent.remove(&request) else {
+            if state.patterns.answered(request, well, Instant::now()) {
+                let sender = state.sender.take();
+                drop(guard);
+                wake(sender);
+            }
+            return None;
+        };
+        let watch = state.watches.get_mut(&number)?;
+        let sent = watch.sent.filter(|sent| sent.request == request)?;
+        if let Some(due) = watch.due.take() {
+            state.due.remove(&(due, number));
+        }
+        if well {
+            watch.sent = None;
+            return Some(Acknowledged {
+                subscriber: watch.subscription.id(),
+                revision: sent.revision,
+            });
+        }
+        state.put_off(number, Instant::now() + AGAIN_AFTER);
+        let sender = state.sender.take();
+        drop(guard);
+        wake(sender);
+        None
+    }
+
+    /// What to do next; whoever asks is the sender.
+    pub(super) fn step(&self, cx: &Context<'_>, now: Instant) -> Step {
+        let mut guard = self.0.lock();
+        let state = &mut *guard;
+        state.unread = None;
+        if let Some(why) = state.ending {
+            return Step::End(why);
+        }
+        if let Some(word) = state.words.pop_front() {
+            return Step::Say(word);
+        }
+        if let Some(notice) = state.patterns.step(now) {
+            return Step::Say(notice);
+        }
+        while let Some((_, number)) = state.due.first().copied().filter(|(due, _)| *due <= now) {
+            state.due.pop_first();
+            state.line_up(number);
+        }
+        while let Some(number) = state.line.pop_front() {
+            let Some(watch) = state.watches.get_mut(&number) else {
+                continue;
+            };
+            watch.rung = false;
+            watch.look();
+            let to_tell = watch.to_tell(now);
+            if let Some(due) = watch.due.filter(|due| *due <= now) {
+                watch.due = None;
+                state.due.remove(&(due, number));
+            }
+            if let Some(news) = to_tell {
+                return Step::Tell(Told {
+                    watch: number,
+                    service: watch.service.clone(),
+                    clusters: Arc::clone(&watch.clusters),
+                    news,
+                });
+            }
+        }
+        match &mut state.sender {
+            Some(sender) => sender.clone_from(cx.waker()),
+            None => state.sender = Some(cx.waker().clone()),
+        }
+        let due = state.due.first().map(|(due, _)| *due);
+        Step::Wait([due, state.patterns.next()].into_iter().flatten().min())
+    }
+
+    /// Notes that a state is told by this push. Returns whether that is still wanted.
+    pub(super) fn told(&self, number: u32, request: u64, revision: Revision) -> bool {
+        let mut guard = self.0.lock();
+        let state = &mut *guard;
+        let Some(watch) = state.watches.get_mut(&number) else {
+            return false;
+        };
+        if let Some(before) = watch.sent.take() {
+            state.sent.remove(&before.request);
+        }
+        if let Some(due) = watch.due.take() {
+            state.due.remove(&(due, number));
+        }
+        let by = Instant::now() + ACKNOWLEDGED_WITHIN;
+        watch.told(Sent { request, revision }, by);
+        state.due.insert((by, number));
+        state.sent.insert(request, number);
+        true
+    }
+
+    /// Watches, or stops to watch, which services there are. What it is then told is decided by `change`.
+    pub(super) fn patterns<T>(&self, change: impl FnOnce(&mut fuzzy::Patterns) -> T) -> Option<T> {
+        let mut state = self.0.lock();
+        if state.ending.is_some() {
+            return None;
+        }
+        let changed = change(&mut state.patterns);
+        let sender = state.sender.take();
+        drop(state);
+        wake(sender);
+        Some(changed)
+    }
+}
+
+impl State {
+    /// Puts a watch at the end of the line, unless it stands there.
+    fn line_up(&mut self, number: u32) {
+        let Some(watch) = self.watches.get_mut(&number) else {
+            return;
+        };
+        if !std::mem::replace(&mut watch.rung, true) {
+            self.line.push_back(number);
+            self.wait_for_sender();
+        }
+    }
+
+    fn wait_for_sender(&mut self) {
+        self.unread.get_or_insert_with(Instant::now);
+    }
+
+    fn put_off(&mut self, number: u32, until: Instant) {
+        if let Some(watch) = self.watches.get_mut(&number) {
+            watch.due = Some(until);
+            self.due.insert((until, number));
+        }
+    }
+
+    fn forget(&mut self, number: u32, watch: &Watch) {
+        if let Some(due) = watch.due {
+            self.due.remove(&(due, number));
+        }
+        if let Some(sent) = watch.sent {
+            self.sent.remove(&sent.request);
+        }
+    }
+}
+
+/// With no lock held: it may run what it wakes.
+fn wake(sender: Option<Waker>) {
+    if let Some(sender) = sender {
+        sender.wake();
+    }
+}

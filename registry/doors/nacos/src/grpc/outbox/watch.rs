@@ -1,0 +1,98 @@
+//! One service that a connection is subscribed to, and what its client was told of it.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use beatrix_core::model::{Revision, ServiceKey};
+use beatrix_engine::hub::Subscription;
+use tokio::time::Instant;
+
+/// A push that is not acknowledged yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) request: u64,
+    pub(super) revision: Revision,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) service: ServiceKey,
+    /// As the client named them; empty for all.
+    pub(super) clusters: Arc<str>,
+    pub(super) subscription: Subscription,
+    waker: Waker,
+    /// Whether it stands in the line of those that are to be looked at.
+    pub(super) rung: bool,
+    /// The newest state that there is to tell, as far as the hub has said.
+    news: Option<Revision>,
+    /// The newest state that was told.
+    told: Option<Revision>,
+    /// The newest push, while it is not acknowledged. An older one counts for nothing once there is a newer.
+    pub(super) sent: Option<Sent>,
+    /// When it is to be told once more, whatever there is to tell.
+    pub(super) due: Option<Instant>,
+}
+
+/// What there is to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::grpc) struct News {
+    /// This state, or a later one.
+    pub(in crate::grpc) revision: Revision,
+    /// It was told already, and not acknowledged.
+    pub(in crate::grpc) again: bool,
+}
+
+impl Watch {
+    /// A new one, whose client is answered with the state that there is now: pushed is what comes after it, or at `due`
+    /// the same once more.
+    pub(super) fn new(
+        service: ServiceKey,
+        clusters: Arc<str>,
+        subscription: Subscription,
+        waker: Waker,
+        due: Instant,
+    ) -> Self {
+        let mut watch = Self {
+            service,
+            clusters,
+            subscription,
+            waker,
+            rung: false,
+            news: None,
+            told: None,
+            sent: None,
+            due: Some(due),
+        };
+        watch.look();
+        watch.told = watch.news;
+        watch
+    }
+
+    /// Asks the hub for news. It rings when there is more.
+    pub(super) fn look(&mut self) {
+        let mut context = Context::from_waker(&self.waker);
+        while let Poll::Ready(batch) = self.subscription.poll_next(&mut context) {
+            let newest = batch.updates.iter().map(|update| update.to.revision).max();
+            self.news = self.news.max(newest);
+        }
+    }
+
+    /// What is to be told at `now`, if anything is.
+    pub(super) fn to_tell(&self, now: Instant) -> Option<News> {
+        let revision = self.news?;
+        let fresh = self.news > self.told;
+        let due = self.due.is_some_and(|due| due <= now);
+        (fresh || due).then_some(News {
+            revision,
+            again: !fresh && self.sent.is_some(),
+        })
+    }
+
+    /// Notes that a state was told.
+    pub(super) fn told(&mut self, sent: Sent, acknowledged_by: Instant) {
+        self.told = self.told.max(Some(sent.revision));
+        self.sent = Some(sent);
+        self.due = Some(acknowledged_by);
+    }
+}

@@ -1,0 +1,71 @@
+//! What all connections of the door share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use super::connection::Connection;
+use super::counts::{Counters, count};
+use super::settings::Settings;
+use crate::door::Nacos;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) nacos: Nacos,
+    pub(super) settings: Settings,
+    pub(super) counters: Counters,
+    connections: Mutex<BTreeMap<u64, Weak<Connection>>>,
+    next_connection: AtomicU64,
+    next_request: AtomicU64,
+}
+
+/// A place in the table of connections. Dropped, it is free.
+#[derive(Debug)]
+pub(super) struct Place {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Shared {
+    pub(super) fn new(nacos: Nacos, settings: Settings) -> Self {
+        Self {
+            nacos,
+            settings,
+            counters: Counters::default(),
+            connections: Mutex::default(),
+            next_connection: AtomicU64::new(0),
+            next_request: AtomicU64::new(1),
+        }
+    }
+
+    /// A number for what is to be answered. Nacos 2.x: from one counter for all connections.
+    pub(super) fn next_request(&self) -> u64 {
+        self.next_request.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Enters a connection into the table.
+    pub(super) fn enter(self: &Arc<Self>, connection: &Arc<Connection>) -> Place {
+        count(&self.counters.opened);
+        let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
+        let mut connections = self.connections.lock();
+        connections.insert(number, Arc::downgrade(connection));
+        Place {
+            shared: Arc::clone(self),
+            number,
+        }
+    }
+
+    /// How many connections are open.
+    pub(super) fn open(&self) -> usize {
+        self.connections.lock().len()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.connections.lock().remove(&self.number);
+    }
+}
