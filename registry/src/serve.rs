@@ -3,6 +3,7 @@
 use anyhow::Context;
 use axum::Router;
 use beatrix_engine::Registry;
+use beatrix_nacos::grpc::Grpc;
 use beatrix_nacos::udp::{Pusher, Sockets};
 use beatrix_probes::OwnAddresses;
 use tokio::net::TcpListener;
@@ -29,18 +30,18 @@ pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// Everything that is served over HTTP.
-pub fn router(registry: &Registry, pusher: Pusher) -> Router {
+pub fn router(registry: &Registry, pusher: Pusher, grpc: Option<Grpc>) -> Router {
     Router::new()
         .merge(beatrix_native::router(registry.clone()))
         .merge(beatrix_nacos::router_with_push(registry.clone(), pusher))
         .merge(probes::router(registry.clone()))
-        .merge(metrics::router(registry.clone()))
+        .merge(metrics::router(registry.clone(), grpc))
 }
 
 /// Runs the registry until `stop`.
 ///
 /// # Errors
-/// If the journal cannot be read, the address cannot be bound, or the system has no randomness.
+/// If the journal cannot be read, an address cannot be bound, or the system has no randomness.
 pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let own = OwnAddresses::default();
     let registry = start::registry(&config, own.clone()).await?;
@@ -48,9 +49,19 @@ pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow:
         .await
         .with_context(|| format!("cannot listen on http_addr {}", config.http_addr))?;
     let http_addr = http.local_addr()?;
-    own.tell(vec![http_addr]);
+    let grpc = match config.nacos_grpc_addr(http_addr) {
+        Some(addr) => Some(
+            TcpListener::bind(addr)
+                .await
+                .with_context(|| format!("cannot listen on nacos_grpc_addr {addr}"))?,
+        ),
+        None => None,
+    };
+    let nacos_grpc_addr = grpc.as_ref().map(TcpListener::local_addr).transpose()?;
+    own.tell(std::iter::once(http_addr).chain(nacos_grpc_addr).collect());
     tracing::info!(
         %http_addr,
+        nacos_grpc_addr = nacos_grpc_addr.map(tracing::field::display),
         version = env!("CARGO_PKG_VERSION"),
         cluster_id = config.engine.cluster_id,
         epoch = %registry.epoch(),
@@ -66,9 +77,21 @@ pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow:
     let pushing = tokio::spawn(pushing);
 
     let closing = CancellationToken::new();
+    let door = grpc
+        .is_some()
+        .then(|| Grpc::new(registry.clone(), config.nacos_grpc.clone()));
+    let grpc_served = grpc.zip(door.clone()).map(|(listener, door)| {
+        tokio::spawn(listener::serve_grpc(
+            listener,
+            door,
+            config.nacos_grpc_connections_max,
+            closing.clone(),
+            config.shutdown_grace,
+        ))
+    });
     let served = tokio::spawn(listener::serve(
         http,
-        router(&registry, pusher),
+        router(&registry, pusher, door),
         config.connections_max,
         closing.clone(),
         config.shutdown_grace,
@@ -83,6 +106,9 @@ pub async fn run(config: Box<Config>, stop: impl Future<Output = ()>) -> anyhow:
     closing.cancel();
     registry.stop().await;
     served.await.context("the listener failed")?;
+    if let Some(served) = grpc_served {
+        served.await.context("the listener of gRPC failed")?;
+    }
     pushing.await.context("UDP push failed")?;
     anyhow::ensure!(!by_itself, "the registry ended by a defect");
     tracing::info!("stopped");

@@ -3,9 +3,10 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use beatrix_core::model::Timings;
 use beatrix_probes::Network;
 
-use super::{Config, JournalKind, LogFormat};
+use super::{Config, GrpcAddr, JournalKind, LogFormat};
 
 /// One key of the configuration.
 #[derive(Debug)]
@@ -27,6 +28,72 @@ pub const KEYS: &[Key] = &[
         default: "127.0.0.1:8848",
         help: "Address and port of HTTP: native API, Nacos HTTP, probes. Port 0 takes a free one",
         set: |config, text| put(&mut config.http_addr, text, "must be an address and a port"),
+    },
+    Key {
+        name: "nacos_grpc_addr",
+        default: "auto",
+        help: "Address and port of Nacos over gRPC. auto: that of http_addr, port + 1000, which clients reckon by \
+               themselves (where http_addr takes a free port, a free one); off: nowhere",
+        set: |config, text| {
+            config.nacos_grpc_addr = match text {
+                "auto" => GrpcAddr::Auto,
+                "off" => GrpcAddr::Off,
+                _ => GrpcAddr::At(
+                    text.parse()
+                        .map_err(|_| "must be an address and a port, auto, or off".to_owned())?,
+                ),
+            };
+            Ok(())
+        },
+    },
+    Key {
+        name: "nacos_grpc_connections_max",
+        default: "100000",
+        help: "How many connections over gRPC there may be at once. More are closed",
+        set: |config, text| {
+            within(
+                &mut config.nacos_grpc_connections_max,
+                text,
+                1..=10_000_000,
+                COUNT,
+            )
+        },
+    },
+    Key {
+        name: "nacos_grpc_requests_in_flight_max",
+        default: "256",
+        help: "How many requests of one connection over gRPC may be under way. More wait in the client",
+        set: |config, text| {
+            let rule = "must be a whole number from 2 to 100000, since the stream is one of them";
+            within(
+                &mut config.nacos_grpc.requests_in_flight_max,
+                text,
+                2..=100_000,
+                rule,
+            )
+        },
+    },
+    Key {
+        name: "nacos_grpc_message_bytes_max",
+        default: "10485760",
+        help: "How long a message over gRPC may be, in bytes",
+        set: |config, text| {
+            let rule = "must be a number of bytes from 4096 to 1073741824";
+            within(
+                &mut config.nacos_grpc.message_bytes_max,
+                text,
+                4_096..=1 << 30,
+                rule,
+            )
+        },
+    },
+    Key {
+        name: "nacos_grpc_reconnect_grace_ms",
+        default: "0",
+        help: "How long the instances of a connection over gRPC stay when it has ended, in ms: a client that reconnects \
+               and registers again in that time is not missed by anybody. One that died is missed as much later. 0: they \
+               go at once, as in Nacos",
+        set: |config, text| milliseconds(&mut config.nacos_grpc.reconnect_grace, text, 0),
     },
     Key {
         name: "cluster_id",
@@ -152,6 +219,20 @@ pub const KEYS: &[Key] = &[
         default: "30000",
         help: "Silence after which such an instance is removed, in ms",
         set: |config, text| put(&mut config.timings_ms[2], text, NUMBER),
+    },
+    Key {
+        name: "session_return_ms",
+        default: "60000",
+        help: "After a restart, how long an instance that lived by a connection stays as it was until its client is back, \
+               in ms. One that died with the registry is missed as much later",
+        set: |config, text| {
+            let mut time = Duration::ZERO;
+            milliseconds(&mut time, text, 1_000)?;
+            // One time for all: it goes without having been unhealthy.
+            config.engine.catalog.returning =
+                Timings::new(time, time, time).map_err(|invalid| invalid.to_string())?;
+            Ok(())
+        },
     },
     Key {
         name: "guard",

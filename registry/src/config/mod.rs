@@ -39,11 +39,32 @@ pub enum JournalKind {
     Memory,
 }
 
+/// Where Nacos over gRPC is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrpcAddr {
+    /// Beside HTTP: the same address, and its port + 1000, which clients reckon by themselves. Where HTTP takes a free
+    /// port, any free one.
+    Auto,
+    /// Here.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+/// What clients of Nacos 2.x add to the port of HTTP.
+const GRPC_PORT_OFFSET: u16 = 1_000;
+
 /// Everything that can be set.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where HTTP is served: the native API, Nacos HTTP, probes.
     pub http_addr: SocketAddr,
+    /// Where Nacos over gRPC is served.
+    pub nacos_grpc_addr: GrpcAddr,
+    /// How many connections over gRPC there may be at once; more are closed.
+    pub nacos_grpc_connections_max: usize,
+    /// The settings of Nacos over gRPC.
+    pub nacos_grpc: beatrix_nacos::grpc::Settings,
     /// Where changes are kept.
     pub journal: JournalKind,
     /// The folder of the embedded journal.
@@ -79,6 +100,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             http_addr: SocketAddr::from(([127, 0, 0, 1], 8848)),
+            nacos_grpc_addr: GrpcAddr::Auto,
+            nacos_grpc_connections_max: 100_000,
+            nacos_grpc: beatrix_nacos::grpc::Settings::default(),
             journal: JournalKind::Embedded,
             data_dir: "./data".into(),
             history_age_max: Duration::from_secs(24 * 60 * 60),
@@ -165,14 +189,33 @@ pub fn from(
 }
 
 impl Config {
-    /// The default times stand in three keys, and are right or wrong together.
+    /// Where Nacos over gRPC is served, when HTTP is bound to `http`. `None`: nowhere.
+    pub(crate) fn nacos_grpc_addr(&self, http: SocketAddr) -> Option<SocketAddr> {
+        match self.nacos_grpc_addr {
+            GrpcAddr::Off => None,
+            GrpcAddr::At(addr) => Some(addr),
+            GrpcAddr::Auto if self.http_addr.port() == 0 => Some(SocketAddr::new(http.ip(), 0)),
+            GrpcAddr::Auto => {
+                let port = http.port().checked_add(GRPC_PORT_OFFSET)?;
+                Some(SocketAddr::new(http.ip(), port))
+            }
+        }
+    }
+
+    /// What is right or wrong together: the default times, which stand in three keys, and the ports.
     fn finish(&mut self, errors: &mut Vec<String>) {
+        let port = self.http_addr.port();
+        if self.nacos_grpc_addr == GrpcAddr::Auto && port.checked_add(GRPC_PORT_OFFSET).is_none() {
+            errors.push(format!(
+                "nacos_grpc_addr must be set where http_addr has port {port}: port + {GRPC_PORT_OFFSET} is none"
+            ));
+        }
         let [interval, unhealthy, remove] = self.timings_ms.map(Duration::from_millis);
         match beatrix_core::model::Timings::new(interval, unhealthy, remove) {
             Ok(timings) => {
                 self.engine.timings = timings;
-                // After a restart, for those that cannot name any.
-                self.engine.catalog.returning = timings;
+                // After a restart all who beat have beaten by then.
+                self.engine.catalog.beat_window = timings.unhealthy_after();
             }
             Err(invalid) => errors.push(format!("default times: {invalid}")),
         }
@@ -221,8 +264,25 @@ mod tests {
         assert_eq!(config.engine.cluster_id, "flag");
         assert_eq!(config.engine.timings.unhealthy_after(), Duration::from_secs(21));
         assert_eq!(config.engine.timings.remove_after(), Duration::from_secs(60));
+        assert_eq!(config.engine.catalog.beat_window, Duration::from_secs(21));
         let by_env = [("BEATRIX_CONFIG", path.as_str())];
         assert_eq!(read(&[], &by_env).unwrap().engine.cluster_id, "file");
+    }
+
+    #[test]
+    fn who_lived_by_a_connection_has_a_time_to_come_back_and_then_goes_at_once() {
+        let returning = |args: &[&str]| read(args, &[]).map(|config| config.engine.catalog.returning);
+        let default = returning(&[]).unwrap();
+        assert_eq!(default.unhealthy_after(), Duration::from_secs(60));
+        assert_eq!(default.unhealthy_after(), default.remove_after());
+        // Not the times of those who beat.
+        let args = ["--remove-after-ms", "15000", "--session-return-ms", "1000"];
+        assert_eq!(returning(&args).unwrap().remove_after(), Duration::from_secs(1));
+        assert!(returning(&["--session-return-ms", "86400000"]).is_ok());
+        for wrong in ["999", "86400001", "soon"] {
+            let error = returning(&["--session-return-ms", wrong]).unwrap_err();
+            assert!(error.contains("1000 to 86400000"), "{error}");
+        }
     }
 
     #[test]
@@ -268,6 +328,29 @@ mod tests {
         for part in ["http-addr", "guard", "default times"] {
             assert!(error.contains(part), "{part}: {error}");
         }
+    }
+
+    #[test]
+    fn grpc_is_beside_http_unless_it_is_told_otherwise() {
+        let at = |args: &[&str], http: &str| {
+            let config = read(args, &[]).unwrap();
+            config
+                .nacos_grpc_addr(http.parse().unwrap())
+                .map(|addr| addr.to_string())
+        };
+        let some = |addr: &str| Some(addr.to_owned());
+        assert_eq!(at(&[], "127.0.0.1:8848"), some("127.0.0.1:9848"));
+        let http = ["--http-addr", "[::1]:80"];
+        assert_eq!(at(&http, "[::1]:80"), some("[::1]:1080"));
+        assert_eq!(
+            at(&["--http-addr", "127.0.0.1:0"], "127.0.0.1:64999"),
+            some("127.0.0.1:0")
+        );
+        assert_eq!(at(&["--nacos-grpc-addr", "off"], "127.0.0.1:1"), None);
+        let elsewhere = ["--nacos-grpc-addr", "0.0.0.0:7"];
+        assert_eq!(at(&elsewhere, "127.0.0.1:8848"), some("0.0.0.0:7"));
+        let error = read(&["--http-addr", "127.0.0.1:65000"], &[]).unwrap_err();
+        assert!(error.contains("nacos_grpc_addr"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The accept loop: our own, for the bound on connections, bounded buffers, a bound on slow requests that costs
 //! nothing, and a stop that waits for requests.
 
+mod grpc;
 mod head;
 
 use std::net::SocketAddr;
@@ -15,9 +16,10 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use grpc::serve_grpc;
 use head::{Noted, Progress};
 
 /// How much of a response may wait in memory for a peer that does not read. Besides, the kernel has its own buffer.
@@ -52,13 +54,11 @@ pub(crate) async fn serve(
             () = stop.cancelled() => break,
             accepted = accept(&listener, &connections) => accepted,
         };
-        // What is pushed is small and must not wait for more.
-        let _slower_if_refused = stream.set_nodelay(true);
         let progress = Progress::new();
         let service = TowerToHyperService::new(router.clone());
         let noted = progress.clone();
         // The doors learn who asks from here alone.
-        let peer = ConnectInfo(SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+        let peer = ConnectInfo(peer);
         let service = service_fn(move |mut request| {
             request.extensions_mut().insert(peer);
             head::call(service.clone(), noted.clone(), request)
@@ -98,18 +98,31 @@ async fn slow_request(progress: Progress) {
     }
 }
 
+/// The next connection, once there may be one more.
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit) {
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     loop {
         let Ok(permit) = Arc::clone(connections).acquire_owned().await else {
             // Never closed; but to wait is right if it were.
             std::future::pending::<()>().await;
             continue;
         };
+        let (stream, peer) = accept_one(listener).await;
+        return (stream, peer, permit);
+    }
+}
+
+/// The next connection. The address is the one that doors are told.
+async fn accept_one(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, permit),
+            Ok((stream, peer)) => {
+                // What is pushed is small and must not wait for more.
+                let _slower_if_refused = stream.set_nodelay(true);
+                return (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port()));
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

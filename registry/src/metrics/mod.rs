@@ -3,10 +3,12 @@
 //! Written by hand: a handful of numbers, read from one status when somebody asks. Nothing is counted for it beside
 //! what the registry counts anyhow, and no label has a value that comes from outside, so the number of lines is bounded.
 //!
+//! - [`grpc`]: connections of Nacos over gRPC.
 //! - [`page`]: the text format.
 //! - [`storage`]: the durable journal.
 //! - [`probes`]: who is asked, and what consumers say.
 
+mod grpc;
 mod page;
 mod probes;
 mod storage;
@@ -17,22 +19,28 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use beatrix_engine::Registry;
+use beatrix_nacos::grpc::Grpc;
 use beatrix_native::limits;
 
 use page::Page;
 
 /// The path.
-pub(crate) fn router(registry: Registry) -> Router {
-    Router::new().route("/metrics", get(metrics)).with_state(registry)
+pub(crate) fn router(registry: Registry, grpc: Option<Grpc>) -> Router {
+    let metrics = get(metrics).with_state((registry, grpc));
+    Router::new().route("/metrics", metrics)
 }
 
-async fn metrics(State(registry): State<Registry>) -> impl IntoResponse {
+async fn metrics(State((registry, grpc)): State<(Registry, Option<Grpc>)>) -> impl IntoResponse {
     let content_type = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (content_type, whole(&registry))
+    let mut page = whole(&registry);
+    if let Some(grpc) = grpc {
+        grpc::write(&mut page, &grpc.counts());
+    }
+    (content_type, page.0)
 }
 
-/// All numbers of one moment.
-fn whole(registry: &Registry) -> String {
+/// All numbers of the registry of one moment.
+fn whole(registry: &Registry) -> Page {
     let status = registry.status();
     let mut page = Page::default();
     let (guard, stalls) = (&status.guard, &status.stalls);
@@ -147,5 +155,5 @@ fn whole(registry: &Registry) -> String {
             page.sample("beatrix_limit_used", &format!("limit=\"{name}\""), used);
         }
     }
-    page.0
+    page
 }
