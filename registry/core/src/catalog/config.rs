@@ -26,9 +26,12 @@ pub struct CatalogConfig {
     pub reports: ReportConfig,
     /// How health that changes too often is damped.
     pub flap: FlapConfig,
-    /// After a restart: the times of instances whose connection died with the process. Its `unhealthy_after` is also the
-    /// beat window, for which the catalog is incomplete at the longest.
+    /// After a restart: the times of instances whose connection died with the process. What was true of them stays so
+    /// until they come back or these times are over: nobody shall see that the registry was away.
     pub returning: Timings,
+    /// After a restart: for how long the catalog is incomplete at the longest. By then all who beat have beaten. Those of
+    /// connections are not waited for: they are in the lists, and which of them are gone is known later.
+    pub beat_window: Duration,
     /// How probes are scheduled.
     pub probes: ProbeConfig,
 }
@@ -45,7 +48,8 @@ impl Default for CatalogConfig {
             guard: GuardConfig::default(),
             reports: ReportConfig::default(),
             flap: FlapConfig::default(),
-            returning: Timings::DEFAULT,
+            returning: Timings::RETURNING,
+            beat_window: Timings::DEFAULT.unhealthy_after(),
             probes: ProbeConfig::default(),
         }
     }

@@ -30,7 +30,7 @@ impl Catalog {
     pub(super) fn begin_warming(&mut self, lost: bool, now: Mono) {
         self.complete = false;
         self.warming = Warming::Until {
-            until: now.after(self.config.returning.unhealthy_after()),
+            until: now.after(self.config.beat_window),
             whole: lost,
         };
     }

@@ -159,6 +159,14 @@ impl Timings {
         remove_after_ms: 30_000,
     };
 
+    /// For one that lived by a connection, which died with the registry: it has a minute to come back, and goes without
+    /// having been unhealthy. Clients of Nacos in Python say who they are again only every 30 s.
+    pub const RETURNING: Self = Self {
+        interval_ms: 60_000,
+        unhealthy_after_ms: 60_000,
+        remove_after_ms: 60_000,
+    };
+
     /// Checks the times against each other. Nacos 2.x: the interval is at most each of the others. `remove_after`
     /// may be below `unhealthy_after`: such an instance goes without having been unhealthy.
     ///

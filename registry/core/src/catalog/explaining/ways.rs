@@ -1,7 +1,7 @@
 //! What would change an instance.
 
 use super::{BeatFacts, GuardFacts, NotServing, ProbeFacts, Way, is_measured, not_serving, said};
-use crate::model::{DeclaredStatus, Health, Liveness, Marks, Member, Reason};
+use crate::model::{DeclaredStatus, Health, Liveness, LivenessKind, Marks, Member, Reason};
 
 pub(super) fn ways(
     member: &Member,
@@ -23,15 +23,20 @@ pub(super) fn ways(
     if marks.has(Marks::SUSPECT) {
         let clears = match member.record.registration.liveness {
             Liveness::Probe(_) => Way::ProbeClears,
-            _ => Way::BeatClears,
+            Liveness::Session(_) => Way::Registers,
+            Liveness::Beat(_) | Liveness::Static => Way::BeatClears,
         };
         ways.extend([clears, Way::OthersReturn, Way::OperatorEndsGuard]);
     }
     if marks.has(Marks::REPORTED) {
         ways.extend([Way::ReportsCease, Way::OperatorEndsReports, Way::Registers]);
     }
-    if marks.has(Marks::UNCONFIRMED) && is_measured(member.record.registration.liveness.kind()) {
-        ways.push(Way::Confirms);
+    if marks.has(Marks::UNCONFIRMED) {
+        match member.record.registration.liveness.kind() {
+            LivenessKind::Session if !ways.contains(&Way::Registers) => ways.push(Way::Registers),
+            kind if is_measured(kind) => ways.push(Way::Confirms),
+            _ => {}
+        }
     }
     if member.healthy() {
         harm(member, beats, probe, guard, &mut ways);
@@ -69,7 +74,10 @@ fn harm(
     ways: &mut Vec<Way>,
 ) {
     ways.extend(probe.map(|probe| Way::ProbesFail(probe.fall)));
-    if let Liveness::Session(_) = member.record.registration.liveness {
+    // That of one which is known from before a restart is gone already.
+    if let Liveness::Session(_) = member.record.registration.liveness
+        && !member.state.marks.has(Marks::UNCONFIRMED)
+    {
         ways.push(Way::ConnectionCloses);
     }
     let counts = beats.filter(|beats| beats.spared.is_none() && !guard.holds);

@@ -217,7 +217,9 @@ fn an_imported_instance_of_a_connection_has_to_come_back_like_one_that_beats() {
     assert_eq!(world.run(session_closed), Ok(0));
     world.register("a", "10.0.0.2:80", session());
     check_tables(&world);
-    world.advance_to_ms(30_021);
+    world.advance_to_ms(59_999);
+    assert_eq!(world.health("a", "10.0.0.1:80"), "healthy");
+    world.advance_to_ms(60_021);
     assert_eq!(world.health("a", "10.0.0.1:80"), "gone");
     assert_eq!(world.last_reason(), Reason::SessionClosed);
     assert_eq!(world.health("a", "10.0.0.2:80"), "healthy");

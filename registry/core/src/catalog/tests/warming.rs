@@ -6,7 +6,7 @@ use super::beats::check_tables;
 use crate::catalog::testing::{
     World, address, beat, beat_with, declared, endpoint, key, labelled, off, probed, registration,
 };
-use crate::catalog::{CatalogConfig, Command, Mutation, Piece};
+use crate::catalog::{CatalogConfig, Command, Mutation, Piece, Way};
 use crate::changes::{Gap, Missed};
 use crate::liveness::Beat;
 use crate::model::{DeclaredStatus, Existence, Health, Liveness, Marks, Reason, Revision, SessionId};
@@ -183,12 +183,19 @@ fn one_of_a_session_waits_for_its_client_and_goes_as_its_session_would() {
     world.advance(Duration::from_secs(10));
     world.register("s", B, of_session(7));
     assert!(!is_unconfirmed(&world, B));
-    world.advance(Duration::from_millis(4_999));
+    let told = world.catalog.log().len();
+    world.advance(Duration::from_secs(5));
+    assert!(world.catalog.complete(), "nobody waits for it");
+    assert!(is_unconfirmed(&world, A));
+    world.advance(Duration::from_millis(44_999));
     assert_eq!(world.health("s", A), "healthy");
-    world.advance(Duration::from_millis(1));
-    assert_eq!(world.health("s", A), "unhealthy");
+    assert_eq!(
+        world.catalog.log().len(),
+        told,
+        "it stays as it was all the while"
+    );
     check_tables(&world);
-    world.advance(Duration::from_secs(15));
+    world.advance(Duration::from_millis(1));
     assert_eq!(world.health("s", A), "gone");
     assert_eq!(world.last_reason(), Reason::SessionClosed);
     world.advance(Duration::from_secs(3_600));
@@ -220,9 +227,14 @@ fn the_guard_protects_those_of_sessions_too_who_do_not_come_back_together() {
         );
     }
     world.reopen();
-    world.advance(Duration::from_secs(60));
+    world.advance(Duration::from_secs(59));
+    assert_eq!(world.count("s", "healthy"), 50);
+    world.advance(Duration::from_secs(1));
     check_tables(&world);
     assert_eq!(world.count("s", "suspect"), 50);
+    // A beat would say nothing of one that lives by a connection.
+    let ways = world.explain("s", &address(0)).ways;
+    assert_eq!(ways, [Way::Registers, Way::OthersReturn, Way::OperatorEndsGuard]);
     for number in 0..50 {
         world.register(
             "s",

@@ -82,7 +82,7 @@ impl Instance {
         match self.registration.liveness {
             Liveness::Beat(timings) => Some(timings),
             // Its connection is gone; it has to come back.
-            Liveness::Session(_) if self.unconfirmed => Some(Timings::DEFAULT),
+            Liveness::Session(_) if self.unconfirmed => Some(Timings::RETURNING),
             _ => None,
         }
     }

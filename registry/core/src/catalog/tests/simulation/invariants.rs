@@ -178,7 +178,7 @@ pub(super) fn invariant_8_a_restart_changes_no_list(services: &[String], before:
 /// After a restart it is complete again within a beat window, and who was heard of since then is shown as confirmed.
 pub(super) fn invariant_8_who_beats_after_a_restart_is_confirmed(machine: &Machine) {
     let world = &machine.world;
-    let window = world.catalog.config().returning.unhealthy_after();
+    let window = world.catalog.config().beat_window;
     let over = machine
         .restarted
         .after(window)
