@@ -24,6 +24,8 @@ pub struct Line {
 pub enum Signal {
     /// Please stop.
     Term,
+    /// Something that is agreed upon with who gets it.
+    Hangup,
     /// Stand still.
     Stop,
     /// Go on.
@@ -34,6 +36,7 @@ impl Signal {
     const fn name(self) -> &'static str {
         match self {
             Self::Term => "-TERM",
+            Self::Hangup => "-HUP",
             Self::Stop => "-STOP",
             Self::Continue => "-CONT",
         }

@@ -26,7 +26,8 @@ pub fn built(name: &str) -> anyhow::Result<PathBuf> {
 #[derive(Debug, Clone)]
 pub struct Client {
     program: PathBuf,
-    script: Option<PathBuf>,
+    /// What stands before its flags.
+    first: Vec<PathBuf>,
 }
 
 impl Client {
@@ -34,7 +35,7 @@ impl Client {
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(&self.script);
+        command.args(&self.first);
         command
     }
 }
@@ -46,16 +47,35 @@ impl Client {
 /// When it is missing and `CI` is `true`.
 #[must_use]
 pub fn python_client() -> Option<Client> {
-    let program = here().join(".env/bin/python");
-    let found = program.is_file();
-    let client = Client {
-        program,
-        script: Some(here().join("clients/nacos_python.py")),
-    };
-    or_left_out(client, found, "the Python client nacos-sdk-python")
+    python(1, "clients/nacos_python.py")
 }
 
-/// The npm package `nacos` in its HTTP generation, or `None` where the test has to be left out.
+/// The same package in one of its gRPC generations, 2 or 3, or `None` where the test has to be left out.
+///
+/// # Panics
+///
+/// When it is missing and `CI` is `true`.
+#[must_use]
+pub fn python_grpc_client(generation: u8) -> Option<Client> {
+    python(generation, "clients/nacos_python_grpc.py")
+}
+
+fn python(generation: u8, driver: &str) -> Option<Client> {
+    let environment = here().join(format!(".env/{generation}"));
+    // It is written when all is installed.
+    let found = environment.join("installed").is_file();
+    let client = Client {
+        program: environment.join("bin/python"),
+        first: vec![here().join(driver)],
+    };
+    or_left_out(
+        client,
+        found,
+        &format!("the Python client nacos-sdk-python, generation {generation},"),
+    )
+}
+
+/// The npm package `nacos`, which speaks HTTP only, or `None` where the test has to be left out.
 ///
 /// # Panics
 ///
@@ -65,7 +85,7 @@ pub fn node_client() -> Option<Client> {
     let found = here().join("node_modules/nacos/package.json").is_file();
     let client = Client {
         program: PathBuf::from("node"),
-        script: Some(here().join("clients/nacos_node.js")),
+        first: vec![here().join("clients/nacos_node.js")],
     };
     or_left_out(client, found, "the Node.js client nacos")
 }
@@ -77,13 +97,39 @@ pub fn node_client() -> Option<Client> {
 /// When it is missing and `CI` is `true`.
 #[must_use]
 pub fn rust_client() -> Option<Client> {
-    let program = here().join("clients/rust/target/debug/nacos-rust");
+    rust("nacos-rust-client", "nacos_rust_client")
+}
+
+/// The same crate in its gRPC mode, or `None` where the test has to be left out.
+///
+/// # Panics
+///
+/// When it is missing and `CI` is `true`.
+#[must_use]
+pub fn rust_grpc_client() -> Option<Client> {
+    let mut client = rust_client()?;
+    client.first.push("--grpc".into());
+    Some(client)
+}
+
+/// The crate `nacos-sdk`, or `None` where the test has to be left out.
+///
+/// # Panics
+///
+/// When it is missing and `CI` is `true`.
+#[must_use]
+pub fn nacos_sdk_client() -> Option<Client> {
+    rust("nacos-sdk", "nacos-sdk")
+}
+
+fn rust(driver: &str, name: &str) -> Option<Client> {
+    let program = here().join("clients/rust/target/debug").join(driver);
     let found = program.is_file();
     let client = Client {
         program,
-        script: None,
+        first: Vec::new(),
     };
-    or_left_out(client, found, "the Rust client nacos_rust_client")
+    or_left_out(client, found, &format!("the Rust client {name}"))
 }
 
 /// A server of another project by the name of its program, or `None` where the test has to be left out.
