@@ -414,14 +414,4 @@ impl Catalog {
     pub(super) fn slot_number(&self, index: u32, endpoint: &Endpoint) -> Option<u32> {
         Some(self.services[index as usize].as_ref()?.roster.get(endpoint)?.slot)
     }
-
-    pub(super) fn leave_session(&mut self, index: u32, endpoint: &Endpoint) {
-        let service = self.services[index as usize].as_ref();
-        let Some(member) = service.and_then(|service| service.roster.get(endpoint)) else {
-            return;
-        };
-        if let Liveness::Session(session) = member.record.registration.liveness {
-            self.sessions.leave(session, index, member.slot);
-        }
-    }
 }

@@ -94,7 +94,7 @@ impl Catalog {
             return Ok(Some(piece));
         };
         let known = &member.record.registration;
-        let as_registered = *known == piece.registration && member.record.declared == piece.declared;
+        let as_registered = known.is_alike(&piece.registration) && member.record.declared == piece.declared;
         // What is measured here is newer than what was there: only where nobody measures it is as the piece says.
         let measured = kind == LivenessKind::Static && member.state.health != piece.state.health;
         if as_registered && !measured {

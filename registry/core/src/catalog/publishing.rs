@@ -48,10 +48,11 @@ impl Catalog {
                 reason: Reason::Deregistered,
             })
             .collect();
-        let (leaving, mut new) = (mutations.len(), 0);
+        let (leaving, mut new, mut moves) = (mutations.len(), 0, Vec::new());
         for publication in instances.into_values() {
             match self.registering(service, publication, true, now)? {
                 Registering::Same => {}
+                Registering::Moves(number, session) => moves.push((number, session)),
                 Registering::New(registered) => {
                     new += 1;
                     mutations.push(registered);
@@ -62,6 +63,10 @@ impl Catalog {
         if new > 0 {
             let found = self.service(service.borrowed()).map(|(_, found)| found);
             self.check_limits(found, new, reserved, leaving)?;
+        }
+        // It is not refused any more.
+        for (number, session) in moves {
+            self.hand_over(number, session);
         }
         Ok(Decision::of(mutations))
     }

@@ -1,6 +1,6 @@
 //! What a registration comes to: whether it says anything new, what of an instance stays, and what it becomes.
 
-use crate::model::{Health, Liveness, LivenessKind, Marks, Mono, Reason, ServiceKey};
+use crate::model::{Health, Liveness, LivenessKind, Marks, Mono, Reason, ServiceKey, SessionId};
 
 use super::Catalog;
 use super::command::{Mutation, Publication};
@@ -15,6 +15,9 @@ use super::slots::Phase;
 pub(super) enum Registering {
     /// It says nothing new.
     Same,
+    /// Nothing but that the instance of this slot lives by another connection from now on. That changes nothing for
+    /// anybody: it is done at once, once all else of the command is sure.
+    Moves(u32, SessionId),
     /// An instance that was not there. Whether there is room for it is yet to be asked.
     New(Mutation),
     /// One that is there changes.
@@ -32,6 +35,10 @@ impl Catalog {
     ) -> Result<Decision, Refusal> {
         match self.registering(service, publication, uniform, now)? {
             Registering::Same => Ok(Decision::Nothing),
+            Registering::Moves(number, session) => {
+                self.hand_over(number, session);
+                Ok(Decision::Nothing)
+            }
             Registering::New(registered) => {
                 let found = self.service(service.borrowed()).map(|(_, found)| found);
                 self.check_limits(found, 1, reserved, 0)?;
@@ -82,17 +89,21 @@ impl Catalog {
                 live && (member.state.health == health || self.flaps.is_held(member.slot))
             }
             // Unless its health was measured since, or somebody has set it, it is as it is registered.
-            Liveness::Static | Liveness::Probe(_) => {
+            Liveness::Static | Liveness::Probe(_) | Liveness::Session(_) => {
                 member.state.reason != Reason::Registered || member.state.health == health
             }
-            Liveness::Session(_) => true,
         };
         // By registering it starts anew, also for those who could not reach it.
         let stands = stands && !member.state.marks.has(Marks::REPORTED);
         // One that is known from before a restart is confirmed by it, and shown so.
         let confirms = known.liveness.kind() != LivenessKind::Probe && self.is_unconfirmed(member.slot);
-        if stands && !confirms && *known == *registration && member.record.declared.is_none() {
+        if stands && !confirms && known.is_alike(&registration) && member.record.declared.is_none() {
             let number = member.slot;
+            if let Liveness::Session(session) = registration.liveness
+                && known.liveness != registration.liveness
+            {
+                return Ok(Registering::Moves(number, session));
+            }
             self.beats.cell(number).restart(now);
             // Nor is it a beat: one that is yet to prove itself healthy has not done so.
             if let Some(slot) = self.slots.get_mut(number) {

@@ -2,10 +2,15 @@
 //!
 //! One ordered set for all: what a connection has in one service stands side by side in it, and there may be very many
 //! connections of one instance each.
+//!
+//! That an instance goes over to another connection is no change: a client that reconnects and says the same again causes
+//! no revision and no push. The journal is not told either, since connections die with the process.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::model::SessionId;
+use super::Catalog;
+use crate::model::{Endpoint, Liveness, SessionId};
 
 /// The instances of each connection, by service and slot.
 #[derive(Debug, Default)]
@@ -40,5 +45,35 @@ impl Sessions {
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (SessionId, u32, u32)> {
         self.0.iter().copied()
+    }
+}
+
+impl Catalog {
+    /// The instance lives by another connection from now on, and is otherwise what it was.
+    pub(super) fn hand_over(&mut self, number: u32, to: SessionId) {
+        let Some((index, endpoint)) = self
+            .slots
+            .get(number)
+            .map(|slot| (slot.service, slot.endpoint.clone()))
+        else {
+            return;
+        };
+        self.leave_session(index, &endpoint);
+        let service = self.services[index as usize].as_mut();
+        if let Some(member) = service.and_then(|service| service.roster.get_mut(&endpoint)) {
+            Arc::make_mut(&mut member.record).registration.liveness = Liveness::Session(to);
+            self.sessions.enter(to, index, number);
+        }
+    }
+
+    /// The instance no longer lives by the connection that it did, if it did by one.
+    pub(super) fn leave_session(&mut self, index: u32, endpoint: &Endpoint) {
+        let service = self.services[index as usize].as_ref();
+        let Some(member) = service.and_then(|service| service.roster.get(endpoint)) else {
+            return;
+        };
+        if let Liveness::Session(session) = member.record.registration.liveness {
+            self.sessions.leave(session, index, member.slot);
+        }
     }
 }

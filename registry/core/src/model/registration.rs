@@ -29,6 +29,36 @@ pub struct Registration {
     pub incarnation: Option<Incarnation>,
 }
 
+impl Registration {
+    /// Whether it says the same as `other`, whichever connections the two live by.
+    #[must_use]
+    pub fn is_alike(&self, other: &Self) -> bool {
+        // Taken apart, so that nothing that is added later is forgotten here.
+        let Self {
+            cluster,
+            weight,
+            enabled,
+            metadata,
+            locality,
+            liveness,
+            expires,
+            incarnation,
+        } = self;
+        let of_sessions = matches!(
+            (liveness, &other.liveness),
+            (Liveness::Session(_), Liveness::Session(_))
+        );
+        (of_sessions || *liveness == other.liveness)
+            && *cluster == other.cluster
+            && *weight == other.weight
+            && *enabled == other.enabled
+            && *metadata == other.metadata
+            && *locality == other.locality
+            && *expires == other.expires
+            && *incarnation == other.incarnation
+    }
+}
+
 /// How an instance proves that it lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Liveness {

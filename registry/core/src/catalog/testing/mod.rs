@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::model::{
     Begun, Cluster, Declared, DeclaredStatus, Endpoint, Epoch, Health, Lease, Liveness, Marks, Member,
     Metadata, Mono, OperatorPatch, Origin, Probe, ProbeKind, ProbePlan, ProbeSpec, Reason, Record,
-    Registration, Revision, ServiceKey, ServicePatch, Share, State, Timings, Wall, Weight,
+    Registration, Revision, ServiceKey, ServicePatch, SessionId, Share, State, Timings, Wall, Weight,
 };
 
 use super::{
@@ -105,6 +105,15 @@ pub(crate) fn labelled(name: &str, value: &str, registration: Registration) -> R
 
 pub(crate) fn declared(status: DeclaredStatus) -> Option<Arc<Declared>> {
     Some(Arc::new(Declared::new(status, None).unwrap()))
+}
+
+/// The same without which connection it lives by: nobody is told that that changes, not even the journal.
+pub(crate) fn anonymous(registration: &Registration) -> Registration {
+    let mut registration = registration.clone();
+    if let Liveness::Session(session) = &mut registration.liveness {
+        *session = SessionId(0);
+    }
+    registration
 }
 
 /// The patch that switches an instance off.
@@ -266,6 +275,7 @@ impl World {
                 Piece::Instances(instances) => {
                     for instance in instances {
                         instance.state.marks = Marks::NONE;
+                        instance.registration = anonymous(&instance.registration);
                     }
                 }
                 Piece::Namespace { .. } | Piece::Setting { .. } => {}

@@ -1,15 +1,16 @@
 //! What a reader that comes back gets (invariant 9): just what it missed, or a snapshot, and it is told which.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::catalog::testing::{World, beat, key, labelled, registration};
+use crate::catalog::testing::{World, anonymous, beat, key, labelled, registration};
 use crate::catalog::{CatalogConfig, View};
 use crate::changes::Missed;
 use crate::model::{Endpoint, Liveness, Marks, Member, Record, Revision, State};
 
 const A: &str = "10.0.0.1:80";
 
-pub(super) type Contents = BTreeMap<Endpoint, (State, std::sync::Arc<Record>)>;
+pub(super) type Contents = BTreeMap<Endpoint, (State, Arc<Record>)>;
 
 pub(super) fn contents(view: &View) -> Contents {
     let members = view.members();
@@ -18,15 +19,20 @@ pub(super) fn contents(view: &View) -> Contents {
         .collect()
 }
 
-/// Without whether it is confirmed: whoever goes on with his state after a restart is not told that of each instance.
-fn shown(member: &Member) -> (State, std::sync::Arc<Record>) {
+/// Without whether it is confirmed: whoever goes on with his state after a restart is not told that of each instance. Nor
+/// is anybody told that it lives by another connection.
+fn shown(member: &Member) -> (State, Arc<Record>) {
     let marks = member.state.marks.with(Marks::UNCONFIRMED, false);
+    let mut record = member.record.clone();
+    if matches!(record.registration.liveness, Liveness::Session(_)) {
+        Arc::make_mut(&mut record).registration = anonymous(&member.record.registration);
+    }
     (
         State {
             marks,
             ..member.state
         },
-        member.record.clone(),
+        record,
     )
 }
 

@@ -15,6 +15,7 @@ mod importing;
 mod layers;
 mod lifecycle;
 mod limits;
+mod measured;
 mod model;
 mod namespaces;
 mod probes;

@@ -1,24 +1,16 @@
-//! Instances that live by a held connection, by probes, or by nothing.
+//! Instances that live by a held connection, and whose they are.
 
 use std::time::Duration;
 
-use crate::catalog::Command;
-use crate::catalog::testing::{World, beat, endpoint, key, labelled, probed, registration};
+use super::beats::check_tables;
+use crate::catalog::testing::{World, beat, declared, labelled, off, registration};
 use crate::liveness::Beat;
-use crate::model::{Health, Liveness, Reason, SessionId};
+use crate::model::{DeclaredStatus, Health, Liveness, Marks, Reason, SessionId};
 
 const A: &str = "10.0.0.1:80";
 
 fn of_session(id: u64) -> crate::model::Registration {
     registration(Liveness::Session(SessionId(id)))
-}
-
-fn close(world: &mut World, id: u64) -> usize {
-    world
-        .run(Command::CloseSession {
-            session: SessionId(id),
-        })
-        .unwrap()
 }
 
 #[test]
@@ -31,13 +23,13 @@ fn all_instances_of_a_session_go_when_it_closes_and_no_others() {
     }
     world.register("s", A, beat());
     world.advance(Duration::from_secs(10));
-    assert_eq!(close(&mut world, 1), 10);
+    assert_eq!(world.close(1), 10);
     assert_eq!(world.last_reason(), Reason::SessionClosed);
     assert_eq!(world.catalog.instances(), 6);
     assert_eq!(world.view("t").unwrap().emptied_by, Some(Reason::SessionClosed));
-    assert_eq!(close(&mut world, 1), 0);
-    assert_eq!(close(&mut world, 99), 0);
-    assert_eq!(close(&mut world, 2), 5);
+    assert_eq!(world.close(1), 0);
+    assert_eq!(world.close(99), 0);
+    assert_eq!(world.close(2), 5);
 }
 
 #[test]
@@ -45,9 +37,9 @@ fn an_instance_belongs_to_the_session_that_registered_it_last() {
     let mut world = World::without_guard();
     let lease = world.register("s", A, of_session(1));
     assert_eq!(world.register("s", A, of_session(2)), lease);
-    assert_eq!(close(&mut world, 1), 0);
+    assert_eq!(world.close(1), 0);
     assert_eq!(world.health("s", A), "healthy");
-    assert_eq!(close(&mut world, 2), 1);
+    assert_eq!(world.close(2), 1);
     assert_eq!(world.health("s", A), "gone");
 }
 
@@ -58,7 +50,7 @@ fn one_that_deregistered_is_not_removed_again_with_its_session() {
     world.deregister("s", A).unwrap();
     // Its slot belongs to another now.
     world.register("s", "10.0.0.2:80", beat());
-    assert_eq!(close(&mut world, 1), 0);
+    assert_eq!(world.close(1), 0);
     assert_eq!(world.health("s", "10.0.0.2:80"), "healthy");
 }
 
@@ -72,90 +64,68 @@ fn a_session_does_not_expire_and_does_not_take_beats() {
 }
 
 #[test]
-fn a_probed_one_flips_after_its_rise_and_fall() {
+fn a_client_that_reconnects_and_says_the_same_causes_nothing() {
     let mut world = World::without_guard();
-    world.register("s", A, probed(2, 3));
-    let changes: Vec<_> = [
-        false, false, true, false, false, false, false, true, false, true, true, true,
-    ]
-    .map(|good| world.probed("s", A, good))
-    .into();
-    assert_eq!(changes, [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]);
-    assert_eq!(world.last_reason(), Reason::ProbePassed);
-    // A registration that says nothing new does not overrule the probes.
-    for _ in 0..3 {
-        world.probed("s", A, false);
-    }
-    world.register("s", A, probed(2, 3));
-    assert_eq!(world.health("s", A), "unhealthy");
-    assert_eq!(world.last_reason(), Reason::ProbeFailed);
+    let labels = [(A, labelled("k", "v", beat()))];
+    world.publish_as("s", 1, &labels).unwrap();
+    let lease = world.lease("s", A);
+    let (before, view) = (world.revision(), world.view("s").unwrap());
+    assert_eq!(world.publish_as("s", 2, &labels), Ok(0));
+    assert_eq!(world.revision(), before);
+    assert!(std::sync::Arc::ptr_eq(&view, &world.view("s").unwrap()));
+    assert_eq!(world.lease("s", A), lease);
+    check_tables(&world);
+    // It is the new connection's, and no longer the old one's.
+    assert_eq!(world.close(1), 0);
+    let other = [(A, labelled("k", "w", beat()))];
+    assert_eq!(world.publish_as("s", 2, &other), Ok(1));
+    assert_eq!(world.publish_as("s", 3, &other), Ok(0));
+    let shown = world.member("s", A).unwrap();
+    let of = Liveness::Session(SessionId(3));
+    assert_eq!(shown.record.registration.liveness, of);
+    assert_eq!(world.close(2), 0);
+    assert_eq!(world.close(3), 1);
 }
 
 #[test]
-fn a_probe_of_one_that_is_not_probed_counts_for_nothing() {
+fn all_that_is_not_just_another_connection_is_a_change() {
+    let registered = |world: &mut World, id, health| world.try_register("s", A, of_session(id), health);
     let mut world = World::without_guard();
+    assert_eq!(registered(&mut world, 1, Health::Healthy), Ok(1));
+    // Another health.
+    assert_eq!(registered(&mut world, 2, Health::Unhealthy), Ok(1));
+    assert_eq!(registered(&mut world, 2, Health::Unhealthy), Ok(0));
+    assert_eq!(registered(&mut world, 3, Health::Healthy), Ok(1));
+    // What it says of itself goes with a registration.
+    let lease = world.lease("s", A).unwrap();
+    world.declare(lease, declared(DeclaredStatus::Draining)).unwrap();
+    assert_eq!(registered(&mut world, 4, Health::Healthy), Ok(1));
+    // So does what consumers say.
+    world.report_enough("s", A);
+    assert!(world.member("s", A).unwrap().state.marks.has(Marks::REPORTED));
+    assert_eq!(registered(&mut world, 5, Health::Healthy), Ok(1));
+    // One that beats becomes one of a connection.
     world.register("s", A, beat());
-    for _ in 0..10 {
-        assert_eq!(world.probed("s", A, false), 0);
-    }
-    assert_eq!(world.health("s", A), "healthy");
+    assert_eq!(registered(&mut world, 6, Health::Healthy), Ok(1));
+    // It is confirmed after a restart.
+    world.reopen();
+    assert_eq!(registered(&mut world, 7, Health::Healthy), Ok(1));
+    // What an operator set is none of it.
+    world.operate("s", A, off()).unwrap();
+    assert_eq!(registered(&mut world, 8, Health::Healthy), Ok(0));
+    check_tables(&world);
+    assert!(!world.member("s", A).unwrap().record.enabled());
+    assert_eq!(world.close(8), 1);
 }
 
 #[test]
-fn the_measured_health_of_a_static_one_stays_until_measured_anew() {
+fn a_refused_publication_moves_nothing() {
     let mut world = World::without_guard();
-    world.register("s", A, registration(Liveness::Static));
-    let measure = |health| Command::Measure {
-        service: key("s"),
-        endpoint: endpoint(A),
-        health,
-        reason: Reason::Operator,
-    };
-    assert_eq!(world.run(measure(Health::Unhealthy)), Ok(1));
-    assert_eq!(world.run(measure(Health::Unhealthy)), Ok(0));
-    world.register("s", A, registration(Liveness::Static));
-    world.advance(Duration::from_secs(86_400));
-    assert_eq!(world.health("s", A), "unhealthy");
-    assert_eq!(world.run(measure(Health::Healthy)), Ok(1));
-    assert_eq!(world.health("s", A), "healthy");
-}
-
-#[test]
-fn a_static_one_whose_health_nobody_has_set_is_as_it_is_registered() {
-    let mut world = World::without_guard();
-    for (health, shown) in [
-        (Health::Healthy, "healthy"),
-        (Health::Unhealthy, "unhealthy"),
-        (Health::Healthy, "healthy"),
-    ] {
-        world
-            .try_register("s", A, registration(Liveness::Static), health)
-            .unwrap();
-        assert_eq!(world.health("s", A), shown);
-        let before = world.revision();
-        world
-            .try_register("s", A, registration(Liveness::Static), health)
-            .unwrap();
-        assert_eq!(world.revision(), before, "the same again is no change");
-    }
-}
-
-#[test]
-fn whatever_was_measured_of_one_that_beats_its_next_beat_decides() {
-    let mut world = World::without_guard();
-    let lease = world.register("s", A, labelled("k", "v", beat()));
-    let (service, endpoint) = (key("s"), endpoint(A));
-    let (health, reason) = (Health::Unhealthy, Reason::Operator);
-    world
-        .run(Command::Measure {
-            service,
-            endpoint,
-            health,
-            reason,
-        })
-        .unwrap();
-    assert_eq!(world.health("s", A), "unhealthy");
-    world.advance(Duration::from_secs(5));
-    world.beat(lease);
-    assert_eq!(world.health("s", A), "healthy");
+    world.publish("s", 1, &[A]).unwrap();
+    // Somebody has mixed the service: it takes no more.
+    world.register("s", "10.0.0.9:80", registration(Liveness::Static));
+    assert!(world.publish("s", 2, &[A, "10.0.0.2:80"]).is_err());
+    check_tables(&world);
+    assert_eq!(world.close(2), 0);
+    assert_eq!(world.close(1), 1);
 }

@@ -24,7 +24,7 @@ impl Model {
         let mut lease = if free { piece.lease } else { fresh };
         if let Some(known) = self.instances.get(&name) {
             let differs = registration.liveness == Liveness::Static && known.health != state.health;
-            if known.registration == registration && known.declared == declared && !differs {
+            if known.is_alike(&registration) && known.declared == declared && !differs {
                 return true;
             }
             if known.registration.incarnation == registration.incarnation {

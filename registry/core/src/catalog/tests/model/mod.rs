@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use services::Expires;
 
+use crate::catalog::testing::anonymous;
 use crate::model::{
     Declared, DeclaredStatus, Endpoint, Health, Incarnation, Lease, Liveness, OperatorLayer, OperatorPatch,
     Probe, Registration, ServiceKey, ServiceSettings, SessionId, Timings,
@@ -108,6 +109,11 @@ impl Instance {
             && known.liveness == registration.liveness
             && known.cluster == registration.cluster
             && known.incarnation == registration.incarnation
+    }
+
+    /// Whether it says the same, whichever connection it lives by.
+    fn is_alike(&self, registration: &Registration) -> bool {
+        anonymous(&self.registration) == anonymous(registration)
     }
 
     /// What the newest answers in a row are enough for.
@@ -212,13 +218,16 @@ impl Model {
             }
             let stands = match known.registration.liveness {
                 Liveness::Beat(_) => !known.silent && known.health == health,
-                Liveness::Static | Liveness::Probe(_) => known.measured || known.health == health,
-                Liveness::Session(_) => true,
+                Liveness::Static | Liveness::Probe(_) | Liveness::Session(_) => {
+                    known.measured || known.health == health
+                }
             };
             let is_probe = matches!(known.registration.liveness, Liveness::Probe { .. });
             let confirms = known.unconfirmed && !is_probe;
-            if known.registration == registration && known.declared.is_none() && stands && !confirms {
+            let same = known.is_alike(&registration);
+            if same && known.declared.is_none() && stands && !confirms {
                 known.last_beat = now;
+                known.registration = registration;
                 return;
             }
             if known.registration.incarnation == registration.incarnation {
