@@ -5,7 +5,8 @@
 //!
 //! - [`programs`]: where the programs under test and the peers' clients are, and what happens when one is missing.
 //! - [`process`]: a child process with its output, its signals and its certain end.
-//! - [`registry`]: the real `beatrix` process on a free port of the loopback interface.
+//! - [`registry`]: the real `beatrix` process on free ports of the loopback interface.
+//! - [`ports`]: a pair of ports as Nacos clients know it.
 //! - [`http1`]: a small HTTP/1.1 client that can also say what no decent client would.
 //! - [`native`], [`nacos`]: the two APIs as short calls.
 //! - [`nacos_grpc`]: a raw connection of Nacos over gRPC.
@@ -27,6 +28,7 @@ pub mod mount;
 pub mod nacos;
 pub mod nacos_grpc;
 pub mod native;
+pub mod ports;
 pub mod probed;
 pub mod proc_fs;
 pub mod process;
