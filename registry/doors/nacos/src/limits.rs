@@ -30,6 +30,9 @@
 //! | `nacos_grpc_requests_in_flight_max` | 256 of one connection; can be set | they wait in the client's transport |
 //! | `nacos_grpc_message_bytes_max` | 10 MiB, as in Nacos; can be set | the call fails with `OUT_OF_RANGE`, the stream ends |
 //! | `grpc_subscriptions_per_connection_max` | 10,000 services | code 503 |
+//! | `grpc_fuzzy_patterns_max` | 100 patterns of services, whoever watches them | code 50310 |
+//! | `grpc_fuzzy_patterns_per_connection_max` | 20 of one connection | code 50310 |
+//! | `grpc_fuzzy_services_per_pattern_max` | 500 services that match a pattern, as in Nacos | code 50311; further ones are not told of |
 //! | `grpc_text_bytes_max` | 128 bytes of what a client says of itself | cut off where it is shown |
 
 /// How many bytes a request body may have. Tomcat, in which Nacos runs, takes 2 MiB.
@@ -92,3 +95,13 @@ pub const GRPC_SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 10_000;
 
 /// How much of a text that a client over gRPC says of itself is kept to be shown, in bytes.
 pub const GRPC_TEXT_BYTES_MAX: usize = 128;
+
+/// How many patterns of services may be watched over gRPC. Nacos 3.x: 20 (`nacos.naming.fuzzy.watch.max.pattern.count`).
+pub const GRPC_FUZZY_PATTERNS_MAX: usize = 100;
+
+/// How many of them one connection may watch.
+pub const GRPC_FUZZY_PATTERNS_PER_CONNECTION_MAX: usize = 20;
+
+/// Of how many services that match a pattern its watchers are told. Nacos 3.x:
+/// `nacos.naming.fuzzy.watch.max.pattern.match.service.count`.
+pub const GRPC_FUZZY_SERVICES_PER_PATTERN_MAX: usize = 500;

@@ -27,6 +27,10 @@ pub(super) mod codes {
     pub(crate) const BAD_GATEWAY: u32 = 502;
     /// A limit is reached.
     pub(crate) const OVER_THRESHOLD: u32 = 503;
+    /// There are too many patterns of services.
+    pub(crate) const TOO_MANY_PATTERNS: u32 = 50_310;
+    /// Too many services match a pattern.
+    pub(crate) const TOO_MANY_MATCHES: u32 = 50_311;
 }
 
 /// Why a request is not carried out. Nothing has changed.

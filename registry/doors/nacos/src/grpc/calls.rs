@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::counts::count;
 use super::kind::Kind;
 use super::message::Outgoing;
-use super::naming::{instances, lists, services};
+use super::naming::{instances, lists, patterns, services};
 
 /// The answer to a server check.
 #[derive(Debug, Serialize)]
@@ -103,8 +103,13 @@ async fn naming(connection: &Connection, kind: Kind, payload: &Payload) -> Resul
             let listed = services::list(connection, request).await;
             listed.map_err(|failure| failure.typed(kind, services::NONE))
         }
+        Kind::FuzzyWatch => {
+            let request = read(connection, payload)?;
+            let watched = patterns::watch(connection, request).await;
+            watched.map_err(|failure| failure.typed(kind, Nothing {}))
+        }
         // These were answered before.
-        Kind::FuzzyWatch | Kind::ServerCheck | Kind::HealthCheck | Kind::OfServers => {
+        Kind::ServerCheck | Kind::HealthCheck | Kind::OfServers => {
             Err(Failure::new(codes::NO_HANDLER, "RequestHandler Not Found").of_connection())
         }
     }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Failure;
 use super::counts::count;
+use super::fuzzy::{Granted, Wish};
 use super::message::Outgoing;
 use super::outbox::Outbox;
 use super::pulse::{Look, Pulse};
@@ -55,6 +56,8 @@ pub(super) struct Connection {
     streams: AtomicBool,
     /// Whether it has registered anything.
     published: AtomicBool,
+    /// Whether it watches, or has watched, a pattern.
+    watches_patterns: AtomicBool,
     /// The number of the request by which it was asked whether it lives.
     asked: AtomicU64,
     /// Whether it has ended. Held while something is registered, so that nothing comes after what its end removes.
@@ -85,6 +88,7 @@ impl Connection {
             client: OnceLock::new(),
             streams: AtomicBool::new(false),
             published: AtomicBool::new(false),
+            watches_patterns: AtomicBool::new(false),
             asked: AtomicU64::new(0),
             ended: RwLock::new(false),
             over: CancellationToken::new(),
@@ -192,12 +196,31 @@ impl Connection {
         Ok(())
     }
 
+    /// Hands a wish about patterns over. `None` if the connection or the registry has ended.
+    pub(super) async fn fuzzy(&self, wish: Wish) -> Option<Granted> {
+        let ended = self.ended.read().await;
+        if *ended {
+            return None;
+        }
+        self.watches_patterns.store(true, Ordering::Release);
+        self.hand_over(wish).await
+    }
+
+    async fn hand_over(&self, wish: Wish) -> Option<Granted> {
+        let SessionId(watcher) = self.session;
+        let feed = &self.shared.feed;
+        feed.wish(&self.shared.nacos, watcher, &self.outbox, wish).await
+    }
+
     /// Its transport is gone: so are its subscriptions, and after the grace its instances, unless the registry stops.
     /// Who restarts it finds them, and waits for their client.
     pub(super) async fn close(&self) {
         self.end("the connection has ended");
         // Whoever is registering finishes, and nobody begins: so this is the last word about its instances.
         *self.ended.write().await = true;
+        if self.watches_patterns.load(Ordering::Acquire) {
+            self.hand_over(Wish::Leave).await;
+        }
         if !self.published.load(Ordering::Acquire) {
             return;
         }

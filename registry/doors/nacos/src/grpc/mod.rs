@@ -10,6 +10,7 @@
 //!   is to be sent on it.
 //! - `calls`: unary calls, checked in the order of Nacos; `kind`, `wire`, `subject`, `answer`: what requests and answers
 //!   look like. `naming`: what they do.
+//! - `fuzzy`: who watches which services there are.
 //! - `ref_time`: the time of a list, which grows.
 //!
 //! # Differences from Nacos

@@ -56,7 +56,8 @@ impl Stream for Pushes {
             return Poll::Ready(None);
         }
         loop {
-            match this.connection.outbox.step(cx, Instant::now()) {
+            let requests = &this.connection.shared.requests;
+            match this.connection.outbox.step(cx, Instant::now(), requests) {
                 Step::Say(message) => return Poll::Ready(Some(Ok(message))),
                 Step::Tell(told) => {
                     if let Some(push) = this.connection.push(&told) {

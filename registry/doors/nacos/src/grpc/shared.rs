@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::connection::Connection;
 use super::counts::{Counters, count};
+use super::fuzzy::Feed;
 use super::settings::Settings;
 use crate::door::Nacos;
 
@@ -17,9 +18,11 @@ pub(super) struct Shared {
     pub(super) nacos: Nacos,
     pub(super) settings: Settings,
     pub(super) counters: Counters,
+    pub(super) feed: Feed,
+    /// Numbers of what is to be answered. Nacos 2.x: from one counter for all connections.
+    pub(super) requests: AtomicU64,
     connections: Mutex<BTreeMap<u64, Weak<Connection>>>,
     next_connection: AtomicU64,
-    next_request: AtomicU64,
 }
 
 /// A place in the table of connections. Dropped, it is free.
@@ -35,15 +38,16 @@ impl Shared {
             nacos,
             settings,
             counters: Counters::default(),
+            feed: Feed::default(),
+            requests: AtomicU64::new(1),
             connections: Mutex::default(),
             next_connection: AtomicU64::new(0),
-            next_request: AtomicU64::new(1),
         }
     }
 
-    /// A number for what is to be answered. Nacos 2.x: from one counter for all connections.
+    /// A number for what is to be answered.
     pub(super) fn next_request(&self) -> u64 {
-        self.next_request.fetch_add(1, Ordering::Relaxed)
+        self.requests.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Enters a connection into the table.

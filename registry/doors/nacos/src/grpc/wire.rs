@@ -114,6 +114,20 @@ pub(super) struct ListRequest<'a> {
     pub(super) page_size: Option<i64>,
 }
 
+/// `NamingFuzzyWatchRequest`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FuzzyWatchRequest<'a> {
+    #[serde(borrow, default)]
+    pub(super) group_key_pattern: Option<Scalar<'a>>,
+    #[serde(borrow, default)]
+    pub(super) watch_type: Option<Scalar<'a>>,
+    #[serde(default)]
+    pub(super) initializing: Option<bool>,
+    #[serde(borrow, default)]
+    pub(super) received_group_keys: Option<Vec<Scalar<'a>>>,
+}
+
 /// `ConnectionSetupRequest`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,4 +3,5 @@
 
 pub(super) mod instances;
 pub(super) mod lists;
+pub(super) mod patterns;
 pub(super) mod services;

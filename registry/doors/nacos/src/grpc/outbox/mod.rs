@@ -12,6 +12,7 @@ mod watch;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -205,11 +206,6 @@ impl Outbox {
         self.0.lock().unread
     }
 
-    /// How many services are subscribed to.
-    pub(super) fn watched(&self) -> usize {
-        self.0.lock().watches.len()
-    }
-
     /// A watch has news.
     fn ring(&self, number: u32) {
         let mut guard = self.0.lock();
@@ -251,8 +247,8 @@ impl Outbox {
         None
     }
 
-    /// What to do next; whoever asks is the sender.
-    pub(super) fn step(&self, cx: &Context<'_>, now: Instant) -> Step {
+    /// What to do next; whoever asks is the sender. `requests` gives numbers to what is to be answered.
+    pub(super) fn step(&self, cx: &Context<'_>, now: Instant, requests: &AtomicU64) -> Step {
         let mut guard = self.0.lock();
         let state = &mut *guard;
         state.unread = None;
@@ -262,7 +258,7 @@ impl Outbox {
         if let Some(word) = state.words.pop_front() {
             return Step::Say(word);
         }
-        if let Some(notice) = state.patterns.step(now) {
+        if let Some(notice) = state.patterns.step(now, requests) {
             return Step::Say(notice);
         }
         while let Some((_, number)) = state.due.first().copied().filter(|(due, _)| *due <= now) {
@@ -317,7 +313,7 @@ impl Outbox {
         true
     }
 
-    /// Watches, or stops to watch, which services there are. What it is then told is decided by `change`.
+    /// Looks at, or changes, what is watched by patterns. `None` if the connection has ended.
     pub(super) fn patterns<T>(&self, change: impl FnOnce(&mut fuzzy::Patterns) -> T) -> Option<T> {
         let mut state = self.0.lock();
         if state.ending.is_some() {

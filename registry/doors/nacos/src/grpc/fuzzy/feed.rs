@@ -1,0 +1,274 @@
+//! The one task that knows which services match which pattern.
+//!
+//! It does one thing after another: it looks through a namespace for a new pattern, and follows the changes of the
+//! registry. What a change says is only which service to look at, so that one that comes twice, or late, does no harm.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock, Weak};
+
+use beatrix_core::catalog::DirectoryQuery;
+use beatrix_core::model::ServiceKey;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::follower::{Followed, Follower};
+use super::pattern::Pattern;
+use crate::door::Nacos;
+use crate::grpc::outbox::Outbox;
+use crate::limits::{GRPC_FUZZY_PATTERNS_MAX, GRPC_FUZZY_SERVICES_PER_PATTERN_MAX};
+use crate::operations::catalog;
+
+/// How many wishes wait; who wishes more waits for that.
+const QUEUE: usize = 256;
+
+/// What a client wants.
+#[derive(Debug)]
+pub(in crate::grpc) enum Wish {
+    /// To be told of services that match.
+    Watch {
+        pattern: Pattern,
+        /// It has not been told all yet.
+        begins: bool,
+        /// What it knows.
+        known: BTreeSet<ServiceKey>,
+    },
+    /// To be told no more.
+    Cancel { pattern: Pattern },
+    /// Its connection has ended.
+    Leave,
+}
+
+/// What became of a wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::grpc) enum Granted {
+    Yes,
+    /// It watches, but more services match than it is told of.
+    Partly,
+    /// There are too many patterns.
+    No,
+}
+
+struct Request {
+    /// Whose connection it is.
+    watcher: u64,
+    outbox: Weak<Outbox>,
+    wish: Wish,
+    reply: oneshot::Sender<Granted>,
+}
+
+/// The handle. The task begins with the first wish, and ends with the door.
+#[derive(Debug, Default)]
+pub(in crate::grpc) struct Feed(OnceLock<mpsc::Sender<Request>>);
+
+impl Feed {
+    /// Hands a wish over. `None` if the registry has stopped.
+    pub(in crate::grpc) async fn wish(
+        &self,
+        nacos: &Nacos,
+        watcher: u64,
+        outbox: &Arc<Outbox>,
+        wish: Wish,
+    ) -> Option<Granted> {
+        let requests = self.0.get_or_init(|| {
+            let (requests, queue) = mpsc::channel(QUEUE);
+            tokio::spawn(run(nacos.clone(), queue));
+            requests
+        });
+        let (reply, granted) = oneshot::channel();
+        let request = Request {
+            watcher,
+            outbox: Arc::downgrade(outbox),
+            wish,
+            reply,
+        };
+        requests.send(request).await.ok()?;
+        granted.await.ok()
+    }
+}
+
+/// One pattern, whoever watches it.
+struct Watched {
+    pattern: Pattern,
+    services: BTreeSet<ServiceKey>,
+    watchers: BTreeMap<u64, Weak<Outbox>>,
+}
+
+type All = BTreeMap<String, Watched>;
+
+async fn run(nacos: Nacos, mut queue: mpsc::Receiver<Request>) {
+    let stopped = nacos.registry.stopped();
+    tokio::pin!(stopped);
+    let mut all = All::new();
+    // Nobody is followed for nobody.
+    let mut follower: Option<Follower> = None;
+    loop {
+        let followed = async {
+            match &mut follower {
+                Some(follower) => follower.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = &mut stopped => return,
+            request = queue.recv() => {
+                let Some(request) = request else { return };
+                // Before anything is looked at, so that nothing is missed in between.
+                follower.get_or_insert_with(|| Follower::new(nacos.registry.clone()));
+                take(&nacos, &mut all, request).await;
+                if all.is_empty() {
+                    follower = None;
+                }
+            }
+            followed = followed => match followed {
+                Followed::Changes(changes) => {
+                    let touched: BTreeSet<_> = changes.into_iter().map(|change| change.service).collect();
+                    for service in touched {
+                        look(&nacos, &mut all, &service);
+                    }
+                }
+                Followed::Lost => look_through(&nacos, &mut all).await,
+            },
+        }
+    }
+}
+
+async fn take(nacos: &Nacos, all: &mut All, request: Request) {
+    let Request {
+        watcher,
+        outbox,
+        wish,
+        reply,
+    } = request;
+    let granted = match wish {
+        Wish::Watch {
+            pattern,
+            begins,
+            known,
+        } => match outbox.upgrade() {
+            Some(outbox) => watch(nacos, all, watcher, &outbox, pattern, begins, &known).await,
+            None => Granted::No,
+        },
+        Wish::Cancel { pattern } => {
+            leave(all, watcher, |watched| watched.pattern.text == pattern.text);
+            if let Some(outbox) = outbox.upgrade() {
+                outbox.patterns(|patterns| patterns.forget(&pattern.text));
+            }
+            Granted::Yes
+        }
+        Wish::Leave => {
+            leave(all, watcher, |_| true);
+            Granted::Yes
+        }
+    };
+    let _gone_if_nobody_waits = reply.send(granted);
+}
+
+fn leave(all: &mut All, watcher: u64, mut what: impl FnMut(&Watched) -> bool) {
+    all.retain(|_, watched| {
+        if what(watched) {
+            watched.watchers.remove(&watcher);
+        }
+        !watched.watchers.is_empty()
+    });
+}
+
+async fn watch(
+    nacos: &Nacos,
+    all: &mut All,
+    watcher: u64,
+    outbox: &Arc<Outbox>,
+    pattern: Pattern,
+    begins: bool,
+    known: &BTreeSet<ServiceKey>,
+) -> Granted {
+    let text = pattern.text.clone();
+    if outbox.patterns(|patterns| patterns.may_watch(&text)) != Some(true) {
+        return Granted::No;
+    }
+    if !all.contains_key(&text) {
+        if all.len() >= GRPC_FUZZY_PATTERNS_MAX {
+            return Granted::No;
+        }
+        let services = matching(nacos, &pattern).await;
+        let watched = Watched {
+            pattern,
+            services,
+            watchers: BTreeMap::new(),
+        };
+        all.insert(text.clone(), watched);
+    }
+    let Some(watched) = all.get_mut(&text) else {
+        return Granted::No;
+    };
+    watched.watchers.insert(watcher, Arc::downgrade(outbox));
+    let full = watched.services.len() >= GRPC_FUZZY_SERVICES_PER_PATTERN_MAX;
+    let came: Vec<_> = watched.services.difference(known).cloned().collect();
+    // Of more services than are told of nobody knows which are gone.
+    let gone = |service: &&ServiceKey| !full && watched.pattern.matches(service);
+    let went = known
+        .difference(&watched.services)
+        .filter(gone)
+        .cloned()
+        .collect();
+    outbox.patterns(|patterns| patterns.watch(&text, begins, &came, went, Instant::now()));
+    if full { Granted::Partly } else { Granted::Yes }
+}
+
+/// The services that match now, no more than are told of.
+async fn matching(nacos: &Nacos, pattern: &Pattern) -> BTreeSet<ServiceKey> {
+    let query = DirectoryQuery {
+        namespace: pattern.namespace.as_str(),
+        group: None,
+        group_contains: None,
+        search: None,
+        empty: false,
+        declared: false,
+        offset: 0,
+        limit: usize::MAX,
+    };
+    let (names, _) = catalog::names(nacos, query).await;
+    let matching = names.into_iter().filter(|service| pattern.matches(service));
+    matching.take(GRPC_FUZZY_SERVICES_PER_PATTERN_MAX).collect()
+}
+
+/// Looks whether a service came or went, and tells those who watch it.
+fn look(nacos: &Nacos, all: &mut All, service: &ServiceKey) {
+    let view = nacos.registry.view(service.borrowed());
+    let there = view.is_some_and(|view| view.members().next().is_some());
+    for watched in all.values_mut() {
+        if watched.pattern.matches(service) {
+            set(watched, service, there);
+        }
+    }
+}
+
+fn set(watched: &mut Watched, service: &ServiceKey, there: bool) {
+    let changed = if there {
+        watched.services.len() < GRPC_FUZZY_SERVICES_PER_PATTERN_MAX
+            && watched.services.insert(service.clone())
+    } else {
+        watched.services.remove(service)
+    };
+    if !changed {
+        return;
+    }
+    let text = &watched.pattern.text;
+    for outbox in watched.watchers.values().filter_map(Weak::upgrade) {
+        outbox.patterns(|patterns| patterns.changed(text, service, there));
+    }
+}
+
+/// So much has changed that nobody knows what: all is looked at anew.
+async fn look_through(nacos: &Nacos, all: &mut All) {
+    for watched in all.values_mut() {
+        let now = matching(nacos, &watched.pattern).await;
+        let went: Vec<_> = watched.services.difference(&now).cloned().collect();
+        for service in went {
+            set(watched, &service, false);
+        }
+        for service in now {
+            set(watched, &service, true);
+        }
+    }
+}
