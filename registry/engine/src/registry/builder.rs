@@ -108,6 +108,7 @@ impl RegistryBuilder {
         let tasks = TaskTracker::new();
         let noticed = Arc::default();
         let (sooner, bell) = (Arc::new(Notify::new()), OwnerBell::default());
+        let applied = Arc::<Notify>::default();
         let looks = probing.filter(|_| config.catalog.probes.enabled).map(|probing| {
             let (looks, orders) = mpsc::channel(looks::ORDERS_MAX);
             let looking = Looks {
@@ -142,6 +143,7 @@ impl RegistryBuilder {
             liveness: Arc::clone(&liveness),
             inbox,
             sooner: Arc::clone(&sooner),
+            applied: Arc::clone(&applied),
             bell,
             answers,
             stop: stop.clone(),
@@ -197,6 +199,7 @@ impl RegistryBuilder {
             hub,
             noticed,
             sooner,
+            applied,
             history,
             storage,
             backups: Default::default(),

@@ -10,6 +10,7 @@ mod builder;
 mod checkpointer;
 mod drain;
 mod events;
+mod follow;
 mod guards;
 mod noticed;
 mod owner;
@@ -41,6 +42,7 @@ pub use beat::BeatReport;
 pub use builder::RegistryBuilder;
 pub use drain::{DRAINS_WAITING_MAX, DrainEnd, Drained, InFlight};
 pub use events::{EventsPage, EventsQuery};
+pub use follow::{FOLLOWED_MAX, Followed, Follower};
 pub use guards::GuardScope;
 pub use noticed::{GUARD_EVENTS_MAX, GuardCounts, GuardEntry, Stalls};
 pub use past::{Difference, HISTORY_READS_MAX, Past, PastError, When};
@@ -80,6 +82,8 @@ struct Inner {
     noticed: Arc<Mutex<Noticed>>,
     /// Tells the driver of the probes that somebody is due sooner than it knows.
     sooner: Arc<Notify>,
+    /// Tells followers that something was applied.
+    applied: Arc<Notify>,
     history: Option<past::Reader>,
     storage: Option<Arc<StorageState>>,
     backups: backup::Places,

@@ -8,6 +8,7 @@ mod declaring;
 mod directory;
 mod drain;
 mod embedded;
+mod follow;
 mod guard;
 mod journal;
 mod lifetimes;

@@ -139,6 +139,7 @@ impl<J: Journal> Owner<J> {
                     "all that was restored has been looked at: lists are complete again"
                 );
                 self.drains.applied();
+                self.applied.notify_waiters();
                 self.keep_unscheduled(topics);
                 return;
             }
@@ -150,6 +151,7 @@ impl<J: Journal> Owner<J> {
             self.sooner.notify_one();
         }
         self.drains.applied();
+        self.applied.notify_waiters();
         self.keep_unscheduled(topics);
     }
 

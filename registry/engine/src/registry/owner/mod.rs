@@ -89,6 +89,8 @@ pub(super) struct Owner<J> {
     pub(super) inbox: mpsc::Receiver<Request>,
     /// Tells the driver of the probes that somebody is due sooner than it knows.
     pub(super) sooner: Arc<Notify>,
+    /// Tells followers that something was applied.
+    pub(super) applied: Arc<Notify>,
     /// Rings when probes have found something that is to be decided.
     pub(super) bell: OwnerBell,
     /// To whoever hands answers to those who wait for them: see [`hand_out`].
