@@ -33,7 +33,11 @@ pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
 pub fn router(registry: &Registry, pusher: Pusher, grpc: Option<Grpc>) -> Router {
     Router::new()
         .merge(beatrix_native::router(registry.clone()))
-        .merge(beatrix_nacos::router_with_push(registry.clone(), pusher))
+        .merge(beatrix_nacos::router_beside(
+            registry.clone(),
+            Some(pusher),
+            grpc.clone(),
+        ))
         .merge(probes::router(registry.clone()))
         .merge(metrics::router(registry.clone(), grpc))
 }

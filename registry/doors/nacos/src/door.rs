@@ -13,6 +13,7 @@ use axum::http::request::Parts;
 use beatrix_core::model::{Origin, Surface};
 use beatrix_engine::Registry;
 
+use crate::grpc::Grpc;
 use crate::switches::{Kept, Switches};
 use crate::udp::Pusher;
 
@@ -30,17 +31,20 @@ pub(crate) struct Door {
     registry: Registry,
     /// Who sends datagrams, if anybody does.
     pub(crate) pusher: Option<Pusher>,
+    /// The connections over gRPC, if there are any.
+    pub(crate) grpc: Option<Grpc>,
     switches: Kept,
 }
 
 impl Nacos {
-    /// A door to `registry`; who asks for it is pushed to by `pusher`.
-    pub(crate) fn new(registry: Registry, pusher: Option<Pusher>) -> Self {
+    /// A door to `registry`; who asks for it is pushed to by `pusher`, and operators see the connections of `grpc`.
+    pub(crate) fn new(registry: Registry, pusher: Option<Pusher>, grpc: Option<Grpc>) -> Self {
         Self {
             registry: registry.clone(),
             door: Arc::new(Door {
                 registry,
                 pusher,
+                grpc,
                 switches: Kept::default(),
             }),
         }

@@ -6,7 +6,7 @@
 //!
 //! - `door`: what every handler gets, the registry with the parsed `switches` beside it.
 //! - `v1`, `v2`, `v3`: the versions, a file for each resource. They differ in how parameters are spelt and what an answer
-//!   looks like, and hold nothing else. `state`, `namespaces`, `members`, `login`: what consoles, probes and clients ask in
+//!   looks like, and hold nothing else. `state`, `namespaces`, `members`, `loader`, `login`: what consoles, probes and clients ask in
 //!   all versions. `configuration`: what this server is not. `unmatched`: everything else.
 //! - `percent`, `params`: parameters from query and form body alike, found in one pass, decoded when asked for.
 //! - `service`, `instance`, `metadata`, `checker`: what parameters mean in the domain.
@@ -87,6 +87,7 @@ mod hosts;
 mod instance;
 pub mod limits;
 mod listing;
+mod loader;
 mod login;
 mod members;
 mod metadata;
@@ -94,6 +95,7 @@ mod namespaces;
 mod operations;
 mod params;
 mod percent;
+mod pushed;
 mod reply;
 mod result;
 mod service;
@@ -114,21 +116,20 @@ use crate::door::Nacos;
 
 /// The paths of the Nacos HTTP API, all under `/nacos`. Nobody is pushed to by datagram.
 pub fn router(registry: Registry) -> Router {
-    routes(registry, None)
+    router_beside(registry, None, None)
 }
 
-/// The same paths; who asks for lists with a `udpPort` is pushed to by `pusher`.
-pub fn router_with_push(registry: Registry, pusher: udp::Pusher) -> Router {
-    routes(registry, Some(pusher))
-}
-
+/// The same paths; who asks for lists with a `udpPort` is pushed to by `pusher`, and operators see the connections of
+/// `grpc`.
+///
 /// The paths are written out in full: nesting would copy the URI of every beat.
-fn routes(registry: Registry, pusher: Option<udp::Pusher>) -> Router {
+pub fn router_beside(registry: Registry, pusher: Option<udp::Pusher>, grpc: Option<grpc::Grpc>) -> Router {
     Router::new()
         .merge(v1::routes())
         .merge(v2::routes())
         .merge(v3::routes())
         .merge(login::routes())
+        .merge(loader::routes())
         .merge(members::routes())
         .merge(namespaces::routes())
         .merge(configuration::routes())
@@ -137,5 +138,5 @@ fn routes(registry: Registry, pusher: Option<udp::Pusher>) -> Router {
         .route("/nacos/", any(unmatched::unmatched))
         .route("/nacos/{*path}", any(unmatched::unmatched))
         .method_not_allowed_fallback(unmatched::wrong_method)
-        .with_state(Nacos::new(registry, pusher))
+        .with_state(Nacos::new(registry, pusher, grpc))
 }

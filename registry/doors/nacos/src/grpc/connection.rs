@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use beatrix_core::model::{Endpoint, Health, Origin, Registration, ServiceKey, SessionId, Surface};
+use beatrix_core::model::{Endpoint, Health, Origin, Registration, ServiceKey, SessionId, Surface, Wall};
 use beatrix_engine::WriteError;
 use serde::Serialize;
 use tokio::sync::RwLock;
@@ -44,6 +44,7 @@ pub(super) struct Connection {
     /// Nacos: milliseconds, address and port. Clients log it.
     pub(super) id: String,
     pub(super) peer: SocketAddr,
+    pub(super) opened: Wall,
     pub(super) shared: Arc<Shared>,
     /// The door, for writes on behalf of this client.
     pub(super) nacos: Nacos,
@@ -76,9 +77,11 @@ impl Connection {
             surface: Surface::NacosGrpc,
             peer: Some(peer),
         };
+        let opened = registry.wall();
         Self {
-            id: format!("{}_{}_{}", registry.wall().0, peer.ip(), peer.port()),
+            id: format!("{}_{}_{}", opened.0, peer.ip(), peer.port()),
             peer,
+            opened,
             shared: Arc::clone(shared),
             nacos: shared.nacos.on_behalf_of(origin),
             session: registry.new_session(),

@@ -11,6 +11,7 @@
 //! - `calls`: unary calls, checked in the order of Nacos; `kind`, `wire`, `subject`, `answer`: what requests and answers
 //!   look like. `naming`: what they do.
 //! - `fuzzy`: who watches which services there are.
+//! - `clients`: connections as operators see them.
 //! - `ref_time`: the time of a list, which grows.
 //!
 //! # Differences from Nacos
@@ -31,6 +32,7 @@
 
 mod answer;
 mod calls;
+mod clients;
 mod codec;
 mod connection;
 mod counts;
@@ -56,8 +58,10 @@ use beatrix_engine::Registry;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::door::Nacos;
+use crate::pushed::Pushed;
 use shared::Shared;
 
+pub(crate) use clients::{Described, Reset};
 pub use counts::Counts;
 pub use settings::Settings;
 
@@ -69,7 +73,7 @@ impl Grpc {
     /// A door to `registry`.
     #[must_use]
     pub fn new(registry: Registry, settings: Settings) -> Self {
-        Self(Arc::new(Shared::new(Nacos::new(registry, None), settings)))
+        Self(Arc::new(Shared::new(Nacos::new(registry, None, None), settings)))
     }
 
     /// Serves one connection, of the client at `peer`, until it has ended and has left nothing behind. All connections
@@ -84,6 +88,11 @@ impl Grpc {
     /// A connection was one too many, and was not served.
     pub fn refuse(&self) {
         counts::count(&self.0.counters.refused);
+    }
+
+    /// What was pushed since the count was last set back, which is done now with `reset`.
+    pub(crate) fn pushed(&self, reset: bool) -> Pushed {
+        self.0.pushed(reset)
     }
 
     /// What the door has done so far.

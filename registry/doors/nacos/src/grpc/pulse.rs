@@ -58,6 +58,12 @@ impl Pulse {
         self.heard.store(self.at(now), Ordering::Relaxed);
     }
 
+    /// For how long nothing was heard of it, in milliseconds.
+    pub(super) fn quiet_for_ms(&self) -> u64 {
+        let heard = self.heard.load(Ordering::Relaxed);
+        self.at(Instant::now()).saturating_sub(heard)
+    }
+
     /// It answered that it lives.
     pub(super) fn answered(&self, now: Instant) {
         self.asked.store(NEVER, Ordering::Relaxed);

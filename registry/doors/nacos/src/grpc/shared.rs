@@ -11,6 +11,7 @@ use super::counts::{Counters, count};
 use super::fuzzy::Feed;
 use super::settings::Settings;
 use crate::door::Nacos;
+use crate::pushed::{Pushed, ShownFrom};
 
 /// See the module.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) struct Shared {
     pub(super) nacos: Nacos,
     pub(super) settings: Settings,
     pub(super) counters: Counters,
+    shown_from: ShownFrom,
     pub(super) feed: Feed,
     /// Numbers of what is to be answered. Nacos 2.x: from one counter for all connections.
     pub(super) requests: AtomicU64,
@@ -38,6 +40,7 @@ impl Shared {
             nacos,
             settings,
             counters: Counters::default(),
+            shown_from: ShownFrom::default(),
             feed: Feed::default(),
             requests: AtomicU64::new(1),
             connections: Mutex::default(),
@@ -50,6 +53,15 @@ impl Shared {
         self.requests.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// What was pushed since the count was last set back, which is done now with `reset`.
+    pub(super) fn pushed(&self, reset: bool) -> Pushed {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        // In this order, so that no more are acknowledged than were sent.
+        let acknowledged = read(&self.counters.acknowledged);
+        let sent = read(&self.counters.pushed);
+        self.shown_from.show(Pushed { sent, acknowledged }, reset)
+    }
+
     /// Enters a connection into the table.
     pub(super) fn enter(self: &Arc<Self>, connection: &Arc<Connection>) -> Place {
         count(&self.counters.opened);
@@ -60,6 +72,13 @@ impl Shared {
             shared: Arc::clone(self),
             number,
         }
+    }
+
+    /// The connections, the first `max` of them, in the order in which they came.
+    pub(super) fn connections(&self, max: usize) -> Vec<Arc<Connection>> {
+        let connections = self.connections.lock();
+        let open = connections.values().filter_map(Weak::upgrade);
+        open.take(max).collect()
     }
 
     /// How many connections are open.

@@ -71,7 +71,6 @@ mod sockets;
 mod target;
 mod turns;
 
-pub(crate) use pusher::Pushed;
 pub use pusher::{Counts, Pusher};
 pub(crate) use request::Wish;
 pub use sockets::{Datagrams, Sockets};

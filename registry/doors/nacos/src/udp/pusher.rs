@@ -14,6 +14,7 @@ use super::driver::Driver;
 use super::leases::{Leases, Told};
 use super::ready::Ready;
 use super::sockets::Datagrams;
+use crate::pushed::{Pushed, ShownFrom};
 
 /// Pushes changes to the clients of Nacos 1.x. A clone is the same pusher.
 #[derive(Debug, Clone)]
@@ -28,8 +29,7 @@ pub(super) struct Shared {
     pub(super) book: Mutex<Book>,
     pub(super) ready: Arc<Ready>,
     pub(super) counters: Counters,
-    /// What operators are not shown any more: the counts of when they last set them back.
-    shown_from: Mutex<Pushed>,
+    shown_from: ShownFrom,
 }
 
 /// What the pusher counts while it runs.
@@ -65,15 +65,6 @@ pub struct Counts {
     pub refused: u64,
 }
 
-/// How pushing goes, as operators are shown it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Pushed {
-    /// Datagrams that were sent, for the first time each.
-    pub(crate) sent: u64,
-    /// Those that were acknowledged.
-    pub(crate) acknowledged: u64,
-}
-
 impl Counters {
     fn refuse(&self) {
         if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -102,7 +93,7 @@ impl Pusher {
             book: Mutex::default(),
             ready: Arc::default(),
             counters: Counters::default(),
-            shown_from: Mutex::default(),
+            shown_from: ShownFrom::default(),
         });
         let driver = Driver::new(Arc::clone(&shared), datagrams);
         (Self(shared), driver.run())
@@ -167,21 +158,11 @@ impl Pusher {
     /// What it has done since the count was last set back, which is done now with `reset`.
     pub(crate) fn pushed(&self, reset: bool) -> Pushed {
         let counters = &self.0.counters;
-        let mut from = self.0.shown_from.lock();
         let now = Pushed {
             acknowledged: counters.acknowledged.load(Ordering::Relaxed),
             sent: counters.sent.load(Ordering::Relaxed),
         };
-        let sent = now.sent - from.sent;
-        let shown = Pushed {
-            sent,
-            // Some may have been sent before.
-            acknowledged: (now.acknowledged - from.acknowledged).min(sent),
-        };
-        if reset {
-            *from = now;
-        }
-        shown
+        self.0.shown_from.show(now, reset)
     }
 
     /// What it has done so far.

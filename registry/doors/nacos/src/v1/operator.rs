@@ -7,9 +7,9 @@ use crate::door::Nacos;
 use crate::members;
 use crate::operations::server;
 use crate::params::{Incoming, Param, Params};
+use crate::pushed::Pushed;
 use crate::reply;
 use crate::switches::SwitchesJson;
-use crate::udp::Pushed;
 use crate::wire::{PushStateJson, ResponsibleJson, ServerJson, ServersJson};
 
 use super::admitted::Admitted;
@@ -36,13 +36,21 @@ pub(super) async fn set_switch(nacos: Nacos, Admitted(request): Admitted) -> Res
     Ok(reply::ok())
 }
 
-/// `…/push/state`, with any method: how many datagrams were pushed and acknowledged since the count was `reset`. Nacos
-/// also counts what it pushes to clients of other protocols.
+/// `…/push/state`, with any method: how many pushes were sent and acknowledged since the count was `reset`.
 pub(super) async fn push_state(nacos: Nacos, Admitted(request): Admitted) -> Result<Response, TextError> {
     let incoming = Incoming::read(request).await?;
     let reset = incoming.params().is_true(Param::Reset, false)?;
-    let pushed = nacos.pusher.as_ref().map(|pusher| pusher.pushed(reset));
-    let Pushed { sent, acknowledged } = pushed.unwrap_or_default();
+    let by_datagram = nacos.pusher.as_ref().map(|pusher| pusher.pushed(reset));
+    let over_grpc = nacos.grpc.as_ref().map(|grpc| grpc.pushed(reset));
+    let (mut sent, mut acknowledged) = (0, 0);
+    for pushed in [by_datagram, over_grpc].into_iter().flatten() {
+        let Pushed {
+            sent: more,
+            acknowledged: of_them,
+        } = pushed;
+        sent += more;
+        acknowledged += of_them;
+    }
     let json = PushStateJson::new(sent, acknowledged, reset);
     Ok(reply::json_of(StatusCode::OK, &json))
 }

@@ -35,6 +35,10 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
 /// Nacos 2.x: one that a client could not take is made again after this.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
+/// How many words may wait for a client that does not read. It is asked whether it lives, once at a time, and operators
+/// may tell it to leave; what is more is not said.
+const WORDS_MAX: usize = 8;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Outbox(Mutex<State>);
@@ -43,7 +47,7 @@ pub(super) struct Outbox(Mutex<State>);
 struct State {
     /// Why the stream is to end, if it is.
     ending: Option<&'static str>,
-    /// What the registry says by itself. Each thing is said once until it is answered, which bounds it.
+    /// What the registry says by itself.
     words: VecDeque<Outgoing>,
     watches: HashMap<u32, Watch>,
     by_service: HashMap<ServiceKey, u32>,
@@ -173,7 +177,7 @@ impl Outbox {
     /// Says something of the registry itself.
     pub(super) fn say(&self, message: Outgoing) {
         let mut state = self.0.lock();
-        if state.ending.is_some() {
+        if state.ending.is_some() || state.words.len() >= WORDS_MAX {
             return;
         }
         state.words.push_back(message);

@@ -57,7 +57,7 @@ impl Pushing {
         let (air, clients) = air();
         let nacos = Nacos::start().await;
         let (pusher, run) = Pusher::new(nacos.registry.clone(), air);
-        let router = beatrix_nacos::router_with_push(nacos.registry.clone(), pusher.clone());
+        let router = beatrix_nacos::router_beside(nacos.registry.clone(), Some(pusher.clone()), None);
         let java = map_request(async |mut request: Request<Body>| {
             let agent = HeaderValue::from_static(JAVA);
             request.headers_mut().entry(header::USER_AGENT).or_insert(agent);
@@ -102,7 +102,7 @@ impl Pushing {
 fn pushing(nacos: Nacos, datagrams: impl Datagrams) -> (Nacos, Pusher) {
     let (pusher, run) = Pusher::new(nacos.registry.clone(), datagrams);
     tokio::spawn(run);
-    let router = beatrix_nacos::router_with_push(nacos.registry.clone(), pusher.clone());
+    let router = beatrix_nacos::router_beside(nacos.registry.clone(), Some(pusher.clone()), None);
     (Nacos { router, ..nacos }, pusher)
 }
 
