@@ -8,11 +8,10 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use beatrix_core::catalog::DirectoryQuery;
 use beatrix_core::model::ServiceKey;
-
+use beatrix_engine::registry::{Followed, Follower};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::follower::{Followed, Follower};
 use super::pattern::Pattern;
 use crate::door::Nacos;
 use crate::grpc::outbox::Outbox;
@@ -114,7 +113,7 @@ async fn run(nacos: Nacos, mut queue: mpsc::Receiver<Request>) {
             request = queue.recv() => {
                 let Some(request) = request else { return };
                 // Before anything is looked at, so that nothing is missed in between.
-                follower.get_or_insert_with(|| Follower::new(nacos.registry.clone()));
+                follower.get_or_insert_with(|| nacos.registry.follow());
                 take(&nacos, &mut all, request).await;
                 if all.is_empty() {
                     follower = None;

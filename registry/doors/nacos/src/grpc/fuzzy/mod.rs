@@ -13,7 +13,6 @@
 //! - Batches and notices go out after a tenth of a second (Nacos: after a second, and half of one).
 
 mod feed;
-mod follower;
 mod notice;
 mod pattern;
 mod patterns;
