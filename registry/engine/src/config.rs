@@ -15,7 +15,7 @@ pub struct EngineConfig {
     /// The longest that a burst of changes of one service is merged before it is pushed. Default 50 ms. The first
     /// change of a quiet service is pushed at once.
     pub push_merge_max: Duration,
-    /// How many subscribers there may be. Default 100,000.
+    /// How many subscribers there may be; a connection of Nacos over gRPC counts once for each service. Default 1,000,000.
     pub subscribers_max: usize,
     /// How many services one subscriber may watch. Default 1,000.
     pub services_per_subscriber_max: usize,
@@ -33,7 +33,7 @@ impl Default for EngineConfig {
             cluster_id: "beatrix".into(),
             timings: Timings::DEFAULT,
             push_merge_max: Duration::from_millis(50),
-            subscribers_max: 100_000,
+            subscribers_max: 1_000_000,
             services_per_subscriber_max: 1_000,
             report_pace: ReportPace::default(),
             probe_methods_unsafe: false,

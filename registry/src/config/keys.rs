@@ -512,8 +512,8 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "subscribers_max",
-        default: "100000",
-        help: "How many subscribers there may be",
+        default: "1000000",
+        help: "How many subscribers there may be. A connection of Nacos over gRPC counts once for each service",
         set: |config, text| within(&mut config.engine.subscribers_max, text, 1..=INSTANCES_MAX, COUNT),
     },
     Key {

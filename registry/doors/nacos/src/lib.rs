@@ -19,6 +19,8 @@
 //!
 //! # Known differences from Nacos
 //!
+//! Those of push by datagram are in [`udp`], those of gRPC in [`grpc`].
+//!
 //! Instances and lists:
 //!
 //! - A change is visible to the next read; Nacos lets up to 0.6 s pass. Deadlines are exact; Nacos looks every 5 s.
@@ -29,8 +31,6 @@
 //! - An override ends when the client says goodbye, and ten minutes after its instance was lost (Nacos: one minute
 //!   after either).
 //! - `DELETE /instance` of an ephemeral instance also removes one that a connection holds (Nacos: only one that beats).
-//! - A persistent instance keeps the health that it was registered with, or that somebody set: active checks are not
-//!   made yet. Settings of checks are kept and shown.
 //! - Instances of both kinds in one service are refused here, as in Nacos 2.x. Other doors may register them side by side.
 //! - A beat with JSON for an instance that does not live by beats is refused with 400 (Nacos: 500, or a second
 //!   instance at the same address).

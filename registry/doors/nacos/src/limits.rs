@@ -62,8 +62,8 @@ pub const BATCH_ENTRIES_MAX: usize = 10_000;
 /// How many clients are listed at most.
 pub const CLIENTS_MAX: usize = 100_000;
 
-/// How many subscriptions there may be for UDP push, each of one service and one target. Half of what the hub takes by
-/// default: whoever makes them up must not crowd out those that hold a connection.
+/// How many subscriptions there may be for UDP push, each of one service and one target. Far fewer than the hub
+/// takes by default: whoever makes them up must not crowd out those that hold a connection.
 pub const UDP_SUBSCRIPTIONS_MAX: usize = 50_000;
 
 /// How many subscriptions for UDP push may name one IP address. An address is where the datagrams go, and nobody has

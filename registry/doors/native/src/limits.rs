@@ -31,7 +31,7 @@
 //! | looks at what consumers report | 16 at once, 1,024 wait; each instance once in 5 s, of which 4,096 are known | there is no look; the mark stands without it |
 //! | `drains_waiting_max` | 1,024 | 429 `limit-exceeded`; nothing is marked |
 //! | time to come back during a drain, after a stream broke | 10 s | the subscriber is taken to be gone, and named |
-//! | `subscribers_max` | 100,000 (configurable) | 429 `limit-exceeded` |
+//! | `subscribers_max` | 1,000,000 (configurable) | 429 `limit-exceeded` |
 //! | `services_per_subscriber_max` | 1,000 (configurable) | 429 `limit-exceeded` |
 //! | `change_log_max` | 65,536 changes (configurable) | older ones are dropped; who missed them gets a snapshot |
 //! | `page_size_max` | 1,000 | 400 `invalid-value` |

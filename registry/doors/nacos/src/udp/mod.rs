@@ -23,7 +23,7 @@
 //! - of those not acknowledged only the newest is sent again, once; and when nothing has been acknowledged for 20 s
 //!   nothing more is sent, until an acknowledgement or another list request;
 //! - [`UDP_SUBSCRIPTIONS_PER_ADDRESS_MAX`] subscriptions that name one address, whatever the port;
-//! - [`UDP_SUBSCRIPTIONS_MAX`] subscriptions in all, half of what the hub takes, so that they cannot crowd out others;
+//! - [`UDP_SUBSCRIPTIONS_MAX`] subscriptions in all, far fewer than the hub takes, so that they cannot crowd out others;
 //! - [`UDP_CLUSTERS_PER_SERVICE_MAX`] different texts of `clusters` for each service, since each is rendered and packed
 //!   by itself; no packet is kept for those who have not acknowledged it, and [`UDP_PACKETS_BYTES_MAX`] in all for
 //!   those who are to be told the same;
