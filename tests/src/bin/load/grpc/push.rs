@@ -86,7 +86,7 @@ impl Push {
 
         let (mut sent, mut answered, mut all) =
             (Latencies::default(), Latencies::default(), Latencies::default());
-        let mut gone = Latencies::default();
+        let (mut gone, mut registered) = (Latencies::default(), Latencies::default());
         let pushes = shared.pushes.load(Ordering::Relaxed);
         let before = target.cpu_time()?;
         for round in 0..rounds {
@@ -96,6 +96,7 @@ impl Push {
             let start = Instant::now();
             caller.register(SERVICE, &instance).await?;
             let answer = Instant::now();
+            registered.push(answer - start);
             let told = audience.told(Some(&format!("{IP}:{port}"))).await?;
             for at in &told {
                 sent.push(*at - start);
@@ -127,6 +128,7 @@ impl Push {
             .latencies("answered_", answered)
             .latencies("all_", all)
             .latencies("gone_", gone)
+            .latencies("register_", registered)
             .print();
         Ok(())
     }
