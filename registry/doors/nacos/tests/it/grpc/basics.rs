@@ -28,6 +28,9 @@ async fn what_one_registers_another_is_pushed_until_the_connection_ends() {
     drop(provider.connection);
     assert_eq!(consumer.pushed().await["hosts"], json!([]));
     provider.served.await.unwrap();
-    assert!(consumer.is_quiet_for(Duration::from_secs(5)).await, "all is acknowledged");
+    assert!(
+        consumer.is_quiet_for(Duration::from_secs(5)).await,
+        "all is acknowledged"
+    );
     assert_eq!(world.grpc.counts().connections, 1);
 }

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use beatrix_nacos::grpc::{Grpc, Settings};
-use beatrix_tests::nacos_grpc::{Answer, Connection, Stream};
+use beatrix_tests::nacos_grpc::{Answer, Connection, Pushed, Stream};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
+use tonic::Status;
 
 use crate::harness::Nacos;
 
@@ -59,13 +60,32 @@ impl World {
     /// A connection that is set up as Go's client does.
     pub(crate) async fn client(&self) -> Client {
         let (connection, served) = self.connect().await;
-        connection.request("ServerCheckRequest", &json!({})).await.unwrap();
+        connection
+            .request("ServerCheckRequest", &json!({}))
+            .await
+            .unwrap();
         let stream = connection.set_up().await.unwrap();
         // Nothing on the stream says that the set-up was taken.
         eventually("the connection is set up", async || {
-            connection.request("HealthCheckRequest", &json!({})).await.ok().map(|_| ())
+            connection
+                .request("HealthCheckRequest", &json!({}))
+                .await
+                .ok()
+                .map(|_| ())
         })
         .await;
+        Client {
+            connection,
+            stream,
+            served,
+        }
+    }
+
+    /// A connection whose set-up is this, without a check of the server before it.
+    pub(crate) async fn set_up_with(&self, setup: &Value) -> Client {
+        let (connection, served) = self.connect().await;
+        let stream = connection.stream().await.unwrap();
+        stream.send("ConnectionSetupRequest", setup);
         Client {
             connection,
             stream,
@@ -106,9 +126,8 @@ impl Client {
     }
 
     pub(crate) async fn deregister(&self, service: &str, instance: Value) {
-        let mut request = registering(service, instance);
-        request["type"] = "deregisterInstance".into();
-        self.done("InstanceRequest", request).await;
+        self.done("InstanceRequest", deregistering(service, instance))
+            .await;
     }
 
     pub(crate) async fn query(&self, service: &str) -> Value {
@@ -121,10 +140,65 @@ impl Client {
 
     /// Subscribes, and returns the list of the answer.
     pub(crate) async fn subscribe(&self, service: &str) -> Value {
+        self.subscribe_to(service, "", true).await["serviceInfo"].clone()
+    }
+
+    /// Subscribes to clusters of a service, or ends that; returns the answer.
+    pub(crate) async fn subscribe_to(&self, service: &str, clusters: &str, subscribe: bool) -> Value {
         let mut request = of(service);
-        request["subscribe"] = true.into();
-        request["clusters"] = "".into();
-        self.done("SubscribeServiceRequest", request).await["serviceInfo"].clone()
+        request["subscribe"] = subscribe.into();
+        request["clusters"] = clusters.into();
+        self.done("SubscribeServiceRequest", request).await
+    }
+
+    /// Makes these all the instances that the connection has in a service.
+    pub(crate) async fn batch(&self, service: &str, instances: &[Value]) {
+        let done = self.done("BatchInstanceRequest", batch(service, instances)).await;
+        assert_eq!(done["type"], "batchRegisterInstance");
+    }
+
+    /// Whether it is set up, by the answer to a health check.
+    pub(crate) async fn is_set_up(&self) -> bool {
+        let answer = self.connection.request("HealthCheckRequest", &json!({})).await;
+        answer.is_ok_and(|answer| answer.json["resultCode"] == 200)
+    }
+
+    /// The next word of the registry that comes in time.
+    pub(crate) async fn next_within(&mut self, time: Duration) -> Option<Pushed> {
+        let next = timeout(time, self.stream.next()).await.ok()?;
+        Some(next.unwrap().expect("the stream goes on"))
+    }
+
+    /// How many lists are pushed in this time, all acknowledged, and the last of them.
+    pub(crate) async fn pushes_within(&mut self, time: Duration) -> (usize, Option<Value>) {
+        let (end, mut count, mut last) = (Instant::now() + time, 0, None);
+        while let Ok(push) = timeout_at(end, self.stream.next_push()).await {
+            count += 1;
+            last = Some(push.unwrap()["serviceInfo"].clone());
+        }
+        (count, last)
+    }
+
+    /// The status with which the registry ends the stream, once it does, and with it the transport.
+    pub(crate) async fn ended(mut self) -> Status {
+        let status = loop {
+            match self.stream.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    panic!("the stream ends in order, which some clients take for the end of all work")
+                }
+                Err(status) => break status,
+            }
+        };
+        self.served.await.unwrap();
+        status
+    }
+
+    /// Cuts the transport.
+    pub(crate) async fn cut(self) {
+        drop(self.stream);
+        drop(self.connection);
+        self.served.await.unwrap();
     }
 
     /// The next push, acknowledged.
@@ -159,6 +233,30 @@ pub(crate) fn registering(service: &str, instance: Value) -> Value {
     request
 }
 
+pub(crate) fn deregistering(service: &str, instance: Value) -> Value {
+    let mut request = registering(service, instance);
+    request["type"] = "deregisterInstance".into();
+    request
+}
+
+pub(crate) fn batch(service: &str, instances: &[Value]) -> Value {
+    let mut request = of(service);
+    request["type"] = "batchRegisterInstance".into();
+    request["instances"] = instances.into();
+    request
+}
+
+/// A value with these members in the place of its own.
+pub(crate) fn with(mut value: Value, members: Value) -> Value {
+    let Value::Object(members) = members else {
+        panic!("{members} has no members");
+    };
+    for (name, member) in members {
+        value[name] = member;
+    }
+    value
+}
+
 /// An instance as a client says it.
 pub(crate) fn at(ip: &str, port: u16) -> Value {
     json!({"ip": ip, "port": port, "weight": 1.0, "healthy": true, "enabled": true, "ephemeral": true, "metadata": {}})
@@ -177,6 +275,9 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
     let found = timeout(Duration::from_secs(10), looking).await;
     found.unwrap_or_else(|_| panic!("in vain: {what}"))
 }
+
+/// A second.
+pub(crate) const S: Duration = Duration::from_secs(1);
 
 /// The ports of hosts, ordered.
 pub(crate) fn ports(hosts: &[Value]) -> Vec<u64> {
