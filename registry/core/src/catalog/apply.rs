@@ -117,7 +117,7 @@ impl Catalog {
             mark = self.inherited_mark(number, &registration);
             self.forget_silence(number, false);
             self.reports.drop_slot(number);
-            self.leave_session(index, &endpoint);
+            self.take_over(index, &endpoint, &registration.liveness);
         }
         let service = self.services[index as usize]
             .as_mut()
@@ -241,6 +241,7 @@ impl Catalog {
         self.forget_silence(number, reason == Reason::Expired || missed);
         self.flaps.forget(number);
         self.leave_session(index, endpoint);
+        self.standbys.drop_slot(index, number);
         self.unschedule_probe(number);
         let service = self.services[index as usize].as_mut()?;
         let member = service.roster.remove(endpoint)?;

@@ -1,4 +1,4 @@
-//! From a command to the mutations that would carry it out. Reads the catalog, changes nothing.
+//! From a command to the mutations that would carry it out. Reads the catalog, and changes nothing that is journaled.
 
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ impl Catalog {
                 return self.decide_end_reports(service, endpoint, now);
             }
             Command::Returned { slot } => return Ok(self.decide_returned(slot, now)),
-            Command::CloseSession { session } => return Ok(self.decide_close_session(session)),
+            Command::CloseSession { session } => return Ok(self.decide_close_session(session, now)),
             Command::DeclareService { service, patch, must } => {
                 return self.decide_declare_service(service, &patch, must);
             }

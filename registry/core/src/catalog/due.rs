@@ -7,6 +7,7 @@ use super::command::Mutation;
 use super::decide::Decision;
 use super::guarding::GuardTurn;
 use super::slots::{Maybe, Phase};
+use super::standby::FallsBack;
 
 /// How soon an instance is looked at again that could not be judged for good: because the guard holds, or because
 /// what was decided may fail to be committed.
@@ -82,7 +83,7 @@ impl Catalog {
         mutations.reserve(taken);
         for _ in 0..taken {
             if let Some(number) = self.judged.pop_front() {
-                mutations.extend(self.judged(number, now));
+                self.judged(number, now, &mut mutations);
             }
         }
         self.decide_probes(now, &mut mutations);
@@ -98,19 +99,23 @@ impl Catalog {
 
     /// What becomes of one who was judged. Not all are returned at once: in between it may have beaten, registered
     /// again, or gone and left its slot to another, whose deadline has not come.
-    fn judged(&mut self, number: u32, now: Mono) -> Option<Mutation> {
-        if self.slots.get(number)?.probed {
-            return self.doubted(number, now);
+    fn judged(&mut self, number: u32, now: Mono, mutations: &mut Vec<Mutation>) {
+        let Some(slot) = self.slots.get(number) else {
+            return;
+        };
+        if slot.probed {
+            mutations.extend(self.doubted(number, now));
+            return;
         }
-        let slot = self.slots.get(number)?;
-        if now < slot.deadline(self.last_sign(number)?)? {
-            return None;
+        let deadline = self.last_sign(number).and_then(|sign| slot.deadline(sign));
+        if deadline.is_none_or(|deadline| now < deadline) {
+            return;
         }
         match slot.phase {
             // Not those whom the guard protects by now.
-            Phase::Silent if self.held(number) => None,
-            Phase::Silent => self.expiry(number),
-            Phase::Live | Phase::Suspect => self.fallen(number, now),
+            Phase::Silent if self.held(number) => {}
+            Phase::Silent => self.expire(number, now, mutations),
+            Phase::Live | Phase::Suspect => self.fall(number, now, mutations),
         }
     }
 
@@ -168,10 +173,15 @@ impl Catalog {
     /// unhealthy otherwise.
     ///
     /// A hundred thousand may fall together: the instance itself is searched for only where the guard holds.
-    fn fallen(&self, number: u32, now: Mono) -> Option<Mutation> {
+    fn fall(&self, number: u32, now: Mono, mutations: &mut Vec<Mutation>) {
         if self.held(number) {
-            let (slot, service, member) = self.at_slot(number)?;
-            return (!member.state.suspect()).then(|| Mutation::Measured {
+            let Some((slot, service, member)) = self.at_slot(number) else {
+                return;
+            };
+            if member.state.suspect() {
+                return;
+            }
+            mutations.push(Mutation::Measured {
                 service: service.key().clone(),
                 endpoint: slot.endpoint.clone(),
                 health: member.state.health,
@@ -181,13 +191,19 @@ impl Catalog {
                     .with(Marks::SUSPECT, true),
                 reason: Reason::Guarded,
             });
+            return;
         }
-        let (slot, service) = self.slot_and_service(number)?;
-        let timings = slot.timings?;
-        if now >= self.last_sign(number)?.after(timings.remove_after()) {
-            return self.expiry(number);
+        let Some((slot, service)) = self.slot_and_service(number) else {
+            return;
+        };
+        let (Some(timings), Some(sign)) = (slot.timings, self.last_sign(number)) else {
+            return;
+        };
+        if now >= sign.after(timings.remove_after()) {
+            self.expire(number, now, mutations);
+            return;
         }
-        Some(Mutation::Measured {
+        mutations.push(Mutation::Measured {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
             health: Health::Unhealthy,
@@ -195,20 +211,27 @@ impl Catalog {
                 .mark_if_flipped(number, now)
                 .and(self.marks_by_now(number, Marks::UNCONFIRMED)),
             reason: Reason::Silent,
-        })
+        });
     }
 
-    fn expiry(&self, number: u32) -> Option<Mutation> {
-        let (slot, service) = self.slot_and_service(number)?;
+    /// The end of one instance, unless a connection has said something of it as well.
+    fn expire(&self, number: u32, now: Mono, mutations: &mut Vec<Mutation>) {
+        if let FallsBack::Registers(registered) = self.falls_back(number, now) {
+            mutations.extend(registered);
+            return;
+        }
+        let Some((slot, service)) = self.slot_and_service(number) else {
+            return;
+        };
         // One that lived by a connection, which died with the process before, and that did not come back.
         let reason = match slot.unconfirmed && service.is_of_session(&slot.endpoint) {
             true => Reason::SessionClosed,
             false => Reason::Expired,
         };
-        Some(Mutation::Removed {
+        mutations.push(Mutation::Removed {
             service: service.key().clone(),
             endpoint: slot.endpoint.clone(),
             reason,
-        })
+        });
     }
 }

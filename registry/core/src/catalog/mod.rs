@@ -48,6 +48,7 @@ mod sessions;
 mod settings;
 mod silence;
 mod slots;
+mod standby;
 mod subject;
 mod view;
 mod warming;
@@ -161,6 +162,8 @@ pub struct Catalog {
     /// When the first guard ends that an operator forced: with all well nothing else need be due then.
     forced_next: Option<Mono>,
     sessions: sessions::Sessions,
+    /// Who else said something of an instance, and has not taken it back.
+    standbys: standby::Standbys,
     log: ChangeLog,
     /// Services that became empty, oldest first; each is looked at once after `empty_service_kept`.
     emptied: BTreeSet<(Mono, ServiceKey)>,
@@ -218,6 +221,7 @@ impl Catalog {
             holding: BTreeSet::new(),
             forced_next: None,
             sessions: sessions::Sessions::default(),
+            standbys: standby::Standbys::default(),
             log,
             emptied: BTreeSet::new(),
             ramps: BTreeSet::new(),

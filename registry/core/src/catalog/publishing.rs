@@ -12,6 +12,24 @@ use super::command::{Mutation, Publication};
 use super::decide::Decision;
 use super::refusal::Refusal;
 use super::registering::Registering;
+use super::standby::FallsBack;
+
+/// What a connection's wish comes to. Nothing of it is done before all of it is sure.
+#[derive(Debug, Default)]
+struct Plan {
+    mutations: Vec<Mutation>,
+    /// Who goes over to which connection without a mutation.
+    moves: Vec<(u32, SessionId)>,
+    /// What the connection gives up for another that waits for it.
+    given_up: Vec<u32>,
+    /// What it waits for and names no more.
+    unwanted: Vec<u32>,
+    /// What it has and says once more.
+    renewed: Vec<u32>,
+    /// How many instances go, and come.
+    leaving: usize,
+    new: usize,
+}
 
 impl Catalog {
     /// From now on the connection has exactly these instances in the service.
@@ -35,52 +53,86 @@ impl Catalog {
             .map(|publication| (publication.endpoint.clone(), publication))
             .collect();
         let index = self.service(service.borrowed()).map(|(index, _)| index);
+        let mut plan = Plan::default();
+        let unnamed = |number: &u32| {
+            let slot = self.slots.get(*number);
+            slot.is_none_or(|slot| !instances.contains_key(&slot.endpoint))
+        };
         // First those that go: they make room, and who takes the place of another is not new among the old.
         let had = index
             .into_iter()
             .flat_map(|index| self.sessions.within(session, index));
-        let had = had.filter_map(|number| Some(&self.slots.get(number)?.endpoint));
-        let mut mutations: Vec<_> = had
-            .filter(|endpoint| !instances.contains_key(endpoint))
-            .map(|endpoint| Mutation::Removed {
-                service: service.clone(),
-                endpoint: endpoint.clone(),
-                reason: Reason::Deregistered,
-            })
-            .collect();
-        let (leaving, mut new, mut moves) = (mutations.len(), 0, Vec::new());
+        for number in had.filter(unnamed) {
+            self.plan_leaving(number, Reason::Deregistered, now, &mut plan);
+        }
+        let waited = index
+            .into_iter()
+            .flat_map(|index| self.standbys.within(session, index));
+        plan.unwanted = waited.filter(unnamed).collect();
         for publication in instances.into_values() {
             match self.registering(service, publication, true, now)? {
-                Registering::Same => {}
-                Registering::Moves(number, session) => moves.push((number, session)),
+                Registering::Same(number) => plan.renewed.push(number),
+                Registering::Moves(number, to) => plan.moves.push((number, to)),
                 Registering::New(registered) => {
-                    new += 1;
-                    mutations.push(registered);
+                    plan.new += 1;
+                    plan.mutations.push(registered);
                 }
-                Registering::Changed(changed) => mutations.extend(changed),
+                Registering::Changed(mutations) => plan.mutations.extend(mutations),
             }
         }
-        if new > 0 {
+        if plan.new > 0 {
             let found = self.service(service.borrowed()).map(|(_, found)| found);
-            self.check_limits(found, new, reserved, leaving)?;
+            self.check_limits(found, plan.new, reserved, plan.leaving)?;
         }
-        // It is not refused any more.
-        for (number, session) in moves {
-            self.hand_over(number, session);
+        for number in std::mem::take(&mut plan.unwanted) {
+            self.waits_no_longer(session, number);
         }
-        Ok(Decision::of(mutations))
+        Ok(self.carry_out(plan, now))
     }
 
-    /// All that the connection has goes.
-    pub(super) fn decide_close_session(&self, session: SessionId) -> Decision {
-        let gone = self
-            .instances_of(session)
-            .map(|(service, endpoint)| Mutation::Removed {
-                service: service.clone(),
-                endpoint: endpoint.clone(),
-                reason: Reason::SessionClosed,
-            });
-        Decision::of(gone.collect())
+    /// All that the connection has goes, or falls to another that waits for it.
+    pub(super) fn decide_close_session(&mut self, session: SessionId, now: Mono) -> Decision {
+        let mut plan = Plan::default();
+        for number in self.sessions.of(session) {
+            self.plan_leaving(number, Reason::SessionClosed, now, &mut plan);
+        }
+        self.standbys.drop_session(session);
+        self.carry_out(plan, now)
+    }
+
+    fn plan_leaving(&self, number: u32, reason: Reason, now: Mono, plan: &mut Plan) {
+        let falls_back = self.falls_back(number, now);
+        if !matches!(falls_back, FallsBack::Nobody) {
+            plan.given_up.push(number);
+        }
+        match falls_back {
+            FallsBack::Moves(to) => plan.moves.push((number, to)),
+            FallsBack::Registers(mutations) => plan.mutations.extend(mutations),
+            FallsBack::Nobody => {
+                if let Some((slot, service)) = self.slot_and_service(number) {
+                    plan.leaving += 1;
+                    plan.mutations.push(Mutation::Removed {
+                        service: service.key().clone(),
+                        endpoint: slot.endpoint.clone(),
+                        reason,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Does at once what needs no mutation.
+    fn carry_out(&mut self, plan: Plan, now: Mono) -> Decision {
+        for number in plan.given_up {
+            self.standbys.gives_up(number);
+        }
+        for (number, to) in plan.moves {
+            self.hand_over(number, to);
+        }
+        for number in plan.renewed {
+            self.renew(number, now);
+        }
+        Decision::of(plan.mutations)
     }
 
     /// All that a connection has.

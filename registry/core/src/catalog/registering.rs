@@ -13,8 +13,8 @@ use super::slots::Phase;
 
 /// What one registration comes to.
 pub(super) enum Registering {
-    /// It says nothing new.
-    Same,
+    /// It says nothing new of the instance of this slot.
+    Same(u32),
     /// Nothing but that the instance of this slot lives by another connection from now on. That changes nothing for
     /// anybody: it is done at once, once all else of the command is sure.
     Moves(u32, SessionId),
@@ -34,7 +34,10 @@ impl Catalog {
         now: Mono,
     ) -> Result<Decision, Refusal> {
         match self.registering(service, publication, uniform, now)? {
-            Registering::Same => Ok(Decision::Nothing),
+            Registering::Same(number) => {
+                self.renew(number, now);
+                Ok(Decision::Nothing)
+            }
             Registering::Moves(number, session) => {
                 self.hand_over(number, session);
                 Ok(Decision::Nothing)
@@ -48,9 +51,19 @@ impl Catalog {
         }
     }
 
+    /// A registration that says nothing new begins its silence anew. Nor is it a beat: one that is yet to prove itself
+    /// healthy has not done so.
+    pub(super) fn renew(&mut self, number: u32, now: Mono) {
+        self.beats.cell(number).restart(now);
+        if let Some(slot) = self.slots.get_mut(number) {
+            slot.restarted = now;
+        }
+        self.standbys.keeps(number);
+    }
+
     /// Decides one registration, but for the limits.
     pub(super) fn registering(
-        &mut self,
+        &self,
         service: &ServiceKey,
         publication: Publication,
         uniform: bool,
@@ -98,18 +111,12 @@ impl Catalog {
         // One that is known from before a restart is confirmed by it, and shown so.
         let confirms = known.liveness.kind() != LivenessKind::Probe && self.is_unconfirmed(member.slot);
         if stands && !confirms && known.is_alike(&registration) && member.record.declared.is_none() {
-            let number = member.slot;
-            if let Liveness::Session(session) = registration.liveness
-                && known.liveness != registration.liveness
-            {
-                return Ok(Registering::Moves(number, session));
-            }
-            self.beats.cell(number).restart(now);
-            // Nor is it a beat: one that is yet to prove itself healthy has not done so.
-            if let Some(slot) = self.slots.get_mut(number) {
-                slot.restarted = now;
-            }
-            return Ok(Registering::Same);
+            return Ok(match registration.liveness {
+                Liveness::Session(session) if known.liveness != registration.liveness => {
+                    Registering::Moves(member.slot, session)
+                }
+                _ => Registering::Same(member.slot),
+            });
         }
         let lease = kept.unwrap_or(fresh);
         let alike = asked_alike(known, &registration);

@@ -120,7 +120,8 @@ impl Catalog {
     /// with no other; and two registrations of different lifetimes in one service are not decided together if the
     /// later is to be uniform. `reserved` is how many registrations were decided so, and counts against the limits.
     ///
-    /// A registration that changes nothing renews: that is a measurement, not a change.
+    /// A registration that changes nothing renews: that is a measurement, not a change. Nor is it one whose connection an
+    /// instance lives by, and who waits for it: that is done here as well, unless the command is refused.
     ///
     /// # Errors
     /// Why the command cannot be carried out; nothing has changed.

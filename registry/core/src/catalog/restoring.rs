@@ -153,6 +153,7 @@ impl Catalog {
         self.gaps = gaps.into();
         self.restoring = None;
         self.sessions.clear();
+        self.standbys = super::standby::Standbys::default();
         self.judged.clear();
         self.holding.clear();
         self.guard = crate::liveness::Guard::default();

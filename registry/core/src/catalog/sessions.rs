@@ -12,9 +12,12 @@ use std::sync::Arc;
 use super::Catalog;
 use crate::model::{Endpoint, Liveness, SessionId};
 
-/// The instances of each connection, by service and slot.
+/// What a connection has to do with an instance: by connection, service and slot.
+pub(super) type Place = (SessionId, u32, u32);
+
+/// The instances of each connection.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(BTreeSet<(SessionId, u32, u32)>);
+pub(super) struct Sessions(BTreeSet<Place>);
 
 impl Sessions {
     pub(super) fn enter(&mut self, session: SessionId, service: u32, slot: u32) {
@@ -43,7 +46,7 @@ impl Sessions {
     }
 
     #[cfg(test)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = (SessionId, u32, u32)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Place> {
         self.0.iter().copied()
     }
 }
@@ -58,7 +61,7 @@ impl Catalog {
         else {
             return;
         };
-        self.leave_session(index, &endpoint);
+        self.take_over(index, &endpoint, &Liveness::Session(to));
         let service = self.services[index as usize].as_mut();
         if let Some(member) = service.and_then(|service| service.roster.get_mut(&endpoint)) {
             Arc::make_mut(&mut member.record).registration.liveness = Liveness::Session(to);

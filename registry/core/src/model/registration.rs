@@ -64,7 +64,8 @@ impl Registration {
 pub enum Liveness {
     /// Periodic beats.
     Beat(Timings),
-    /// A held connection: when it closes, the instance goes.
+    /// A held connection: when it closes, the instance goes. A view may still name the connection before: that it is
+    /// another one is told nobody.
     Session(SessionId),
     /// The registry asks; health flips after so many equal answers in a row.
     Probe(Probe),

@@ -29,5 +29,6 @@ mod sessions;
 mod settings;
 mod simulation;
 mod spared;
+mod standby;
 mod threads;
 mod warming;

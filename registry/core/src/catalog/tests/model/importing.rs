@@ -22,11 +22,14 @@ impl Model {
         let free = holder.is_none_or(|holder| holder == name);
         let (mut kept, mut streak, mut row) = (None, 0, (false, 0));
         let mut lease = if free { piece.lease } else { fresh };
-        if let Some(known) = self.instances.get(&name) {
+        let mut waiting = Vec::new();
+        if let Some(known) = self.instances.get_mut(&name) {
             let differs = registration.liveness == Liveness::Static && known.health != state.health;
             if known.is_alike(&registration) && known.declared == declared && !differs {
                 return true;
             }
+            known.taken_over(&registration);
+            waiting.clone_from(&known.waiting);
             if known.registration.incarnation == registration.incarnation {
                 lease = known.lease;
             }
@@ -69,6 +72,7 @@ impl Model {
             streak,
             row,
             heard: false,
+            waiting,
         };
         if let Some((health, because, measured, unconfirmed, heard)) = kept {
             (imported.health, imported.because, imported.measured) = (health, because, measured);

@@ -4,6 +4,7 @@
 
 mod importing;
 mod services;
+mod sessions;
 mod time;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use services::Expires;
 use crate::catalog::testing::anonymous;
 use crate::model::{
     Declared, DeclaredStatus, Endpoint, Health, Incarnation, Lease, Liveness, OperatorLayer, OperatorPatch,
-    Probe, Registration, ServiceKey, ServiceSettings, SessionId, Timings,
+    Probe, Registration, ServiceKey, ServiceSettings, Timings,
 };
 
 const TICK: u64 = 5_000;
@@ -46,6 +47,8 @@ pub(super) struct Instance {
     /// Whether it is shown as known from before a restart only, and whether it was heard of since nevertheless.
     pub(super) unconfirmed: bool,
     heard: bool,
+    /// Which connections said something of it and have not taken it back, the latest last.
+    pub(super) waiting: Vec<sessions::Waiting>,
 }
 
 #[derive(Debug, Clone)]
@@ -200,6 +203,7 @@ impl Model {
         let mut lease = fresh;
         let (mut probed, mut stays) = (false, health);
         let (mut beneath, mut streak, mut row) = (None, 0, (false, 0));
+        let mut waiting = Vec::new();
         if let Some(known) = known {
             // What probes have measured is not overruled where they go on as before.
             let alike = known.asked_alike(&registration);
@@ -227,9 +231,12 @@ impl Model {
             let same = known.is_alike(&registration);
             if same && known.declared.is_none() && stands && !confirms {
                 known.last_beat = now;
+                known.taken_over(&registration);
                 known.registration = registration;
                 return;
             }
+            known.taken_over(&registration);
+            waiting = std::mem::take(&mut known.waiting);
             if known.registration.incarnation == registration.incarnation {
                 lease = known.lease;
             }
@@ -251,6 +258,7 @@ impl Model {
             row,
             unconfirmed: false,
             heard: false,
+            waiting,
         };
         self.instances.insert(name, fresh);
         self.changed();
@@ -404,21 +412,6 @@ impl Model {
     pub(super) fn deregister(&mut self, name: &Name) {
         if self.instances.contains_key(name) {
             self.remove(name, true);
-        }
-    }
-
-    pub(super) fn close_session(&mut self, session: SessionId) {
-        let of_session = |(_, instance): &(&Name, &Instance)| {
-            instance.registration.liveness == Liveness::Session(session) && !instance.unconfirmed
-        };
-        let gone: Vec<_> = self
-            .instances
-            .iter()
-            .filter(of_session)
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in gone {
-            self.remove(&name, false);
         }
     }
 

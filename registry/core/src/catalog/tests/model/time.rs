@@ -49,7 +49,7 @@ impl Model {
         let instance = self.instances.get_mut(name).unwrap();
         let (_, remove) = instance.deadlines(since).unwrap();
         if remove <= now {
-            self.remove(name, false);
+            self.give_up(name, false);
         } else {
             instance.silent = true;
             instance.show();
@@ -76,6 +76,7 @@ impl Model {
             (instance.last_beat, instance.restarted, instance.streak) = (self.now, self.now, 0);
             instance.unconfirmed = !matches!(instance.registration.liveness, Liveness::Static);
             (instance.heard, instance.row) = (false, (false, 0));
+            instance.waiting.clear();
         }
         for kept in self.layers.values_mut() {
             kept.gone_since = kept.gone_since.map(|_| self.now);

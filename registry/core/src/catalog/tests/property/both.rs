@@ -6,13 +6,14 @@ use std::time::Duration;
 use proptest::sample::Index;
 
 use super::ops::{
-    ADDRESSES, Op, SERVICES, must_of, patch_of, piece_of, registration_of, service_patch_of, status_of,
+    ADDRESSES, Op, SERVICES, must_of, patch_of, piece_of, published_by, registration_of, service_patch_of,
+    status_of,
 };
 use crate::catalog::testing::{World, anonymous, endpoint, key};
 use crate::catalog::tests::beats::check_tables;
 use crate::catalog::tests::model::Model;
-use crate::catalog::{Command, EXPIRY, Mutation, Part, View};
-use crate::model::{Declared, Health, Lease, Marks, Registration, SessionId};
+use crate::catalog::{Command, EXPIRY, Mutation, Part, Publication, View};
+use crate::model::{Declared, Endpoint, Health, Lease, Marks, Registration, SessionId};
 
 pub(in crate::catalog::tests) struct Both {
     pub(in crate::catalog::tests) world: World,
@@ -119,6 +120,26 @@ impl Both {
                     model.warm();
                 }
             }
+            Op::Publish {
+                service,
+                session,
+                addresses,
+                labelled,
+                healthy,
+                run,
+            } => {
+                let named = (0..ADDRESSES.len()).filter(|bit| addresses >> bit & 1 == 1);
+                let registered = named.map(|bit| {
+                    let label = labelled >> bit & 1 == 1;
+                    (endpoint(ADDRESSES[bit]), published_by(session, run, label))
+                });
+                let health = if healthy {
+                    Health::Healthy
+                } else {
+                    Health::Unhealthy
+                };
+                self.publish(service, session, registered.collect(), health);
+            }
             Op::CloseSession { session } => {
                 world
                     .run(Command::CloseSession {
@@ -188,6 +209,40 @@ impl Both {
         );
     }
 
+    fn publish(
+        &mut self,
+        service: usize,
+        session: u64,
+        registered: Vec<(Endpoint, Registration)>,
+        health: Health,
+    ) {
+        let (service, session) = (key(SERVICES[service]), SessionId(session));
+        let instances = registered.into_iter().map(|(endpoint, registration)| {
+            let lease = self.world.fresh_lease();
+            self.issued.push(lease);
+            (endpoint, registration, health, lease)
+        });
+        let instances: Vec<_> = instances.collect();
+        let publications = instances
+            .iter()
+            .map(|(endpoint, registration, health, lease)| Publication {
+                endpoint: endpoint.clone(),
+                registration: Box::new(registration.clone()),
+                health: *health,
+                lease: *lease,
+            });
+        let taken = self.world.run(Command::Publish {
+            service: service.clone(),
+            session,
+            instances: publications.collect(),
+        });
+        assert_eq!(
+            taken.is_ok(),
+            self.model.publish(&service, session, instances),
+            "{taken:?}"
+        );
+    }
+
     fn import(
         &mut self,
         at: (usize, usize),
@@ -235,13 +290,19 @@ impl Both {
                     (&member.endpoint, member.state.health),
                     (&name.1, instance.health)
                 );
-                // Which connection it lived by before a restart is nobody's affair.
-                let known = match instance.unconfirmed {
-                    true => (anonymous(&record.registration), anonymous(&instance.registration)),
-                    false => (record.registration.clone(), instance.registration.clone()),
-                };
-                assert_eq!(known.0, known.1);
+                // Views are not made anew for another connection, and which it was before a restart is nobody's affair.
+                let expected = anonymous(&instance.registration);
+                assert_eq!(anonymous(&record.registration), expected);
+                let (_, known) = world.catalog.find(&name.0, &name.1).unwrap();
+                if !instance.unconfirmed {
+                    assert_eq!(known.record.registration, instance.registration);
+                }
                 assert_eq!(record.declared, instance.declared);
+                let waiting = instance.waiting.iter().map(|waiting| waiting.session);
+                assert_eq!(
+                    world.catalog.standbys.waiting(member.slot),
+                    waiting.collect::<Vec<_>>()
+                );
                 assert_eq!(record.operator(), model.layer(name));
                 assert_eq!(
                     member.state.marks.has(Marks::UNCONFIRMED),
@@ -263,6 +324,8 @@ impl Both {
             assert_eq!(world.catalog.holder(*lease), model.by_lease(*lease));
         }
         assert_eq!(world.catalog.instances(), model.instances.len());
+        let waiting = model.instances.values().map(|instance| instance.waiting.len());
+        assert_eq!(world.catalog.standbys.len(), waiting.sum::<usize>());
         // Each mutation has one revision, and each but the end of a gone instance's layer is one change.
         assert_eq!(world.revision().0, model.revision);
         assert_eq!(world.history.len() as u64, model.revision);

@@ -65,6 +65,15 @@ pub(in crate::catalog::tests) enum Op {
         at: (usize, usize),
         good: bool,
     },
+    /// What a connection has in a service, as bits: which addresses, and which of them are labelled.
+    Publish {
+        service: usize,
+        session: u64,
+        addresses: u8,
+        labelled: u8,
+        healthy: bool,
+        run: u8,
+    },
     CloseSession {
         session: u64,
     },
@@ -115,7 +124,12 @@ pub(in crate::catalog::tests) fn operation() -> impl Strategy<Value = Op> {
         1 => at().prop_map(|at| Op::Clear { at }),
         2 => (lease(), 0_u8..3).prop_map(|(lease, status)| Op::Declare { lease, status }),
         3 => (at(), any::<bool>()).prop_map(|(at, good)| Op::Probed { at, good }),
-        1 => (0_u64..3).prop_map(|session| Op::CloseSession { session }),
+        4 => (0..SERVICES.len(), 0_u64..3, 0_u8..16, 0_u8..16, prop::bool::weighted(0.9), 0_u8..8).prop_map(
+            |(service, session, addresses, labelled, healthy, run)| {
+                Op::Publish { service, session, addresses, labelled, healthy, run }
+            }
+        ),
+        2 => (0_u64..3).prop_map(|session| Op::CloseSession { session }),
         2 => (0..SERVICES.len(), 0_u8..7, 0_u8..6)
             .prop_map(|(service, patch, must)| Op::DeclareService { service, patch, must }),
         1 => (0..SERVICES.len()).prop_map(|service| Op::RemoveService { service }),
@@ -146,6 +160,14 @@ pub(super) fn registration_of(kind: u8, run: u8, label: bool) -> Registration {
     match run {
         0 => registered,
         _ => of_run(&format!("run-{run}"), registered),
+    }
+}
+
+/// An instance as a connection publishes it. Mostly it names no run, as those of Nacos.
+pub(super) fn published_by(session: u64, run: u8, label: bool) -> Registration {
+    Registration {
+        liveness: Liveness::Session(SessionId(session)),
+        ..registration_of(5, run.saturating_sub(5), label)
     }
 }
 
