@@ -5,7 +5,10 @@
 
 mod basics;
 mod batches;
+mod checklist;
 mod envelope;
+mod fuzzy;
+mod fuzzy_repeats;
 pub(crate) mod harness;
 mod instances;
 mod liveness;
@@ -16,3 +19,4 @@ mod refusals;
 mod repeats;
 mod services;
 mod setting_up;
+mod starting;
