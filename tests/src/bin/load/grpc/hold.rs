@@ -124,8 +124,10 @@ impl Hold {
         loop {
             let left = end.saturating_duration_since(Instant::now());
             sleep(left.min(LOOK_EVERY)).await;
+            let all_there = self.fleet.check(caller).await;
+            // Whose connection has ended is missing, and how it ended says more.
             held.ensure_all()?;
-            self.fleet.check(caller).await?;
+            all_there?;
             looks += 1;
             if Instant::now() >= end {
                 return Ok(looks);
