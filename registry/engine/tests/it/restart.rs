@@ -137,6 +137,10 @@ async fn a_registry_that_nobody_comes_back_to_is_complete_after_a_beat_window() 
     assert!(registry.complete());
     assert_eq!(health(&registry, "s", "10.0.0.1:80"), "unhealthy");
     sleep_ms(15_010).await;
+    assert_eq!(health(&registry, "s", "10.0.0.1:80"), "gone");
+    // The client of a connection may take longer to say who it is.
+    assert_eq!(health(&registry, "s", "10.0.0.2:80"), "healthy");
+    sleep_ms(30_000).await;
     assert_eq!(registry.status().instances, 1);
     let reasons = reasons(&registry);
     assert!(

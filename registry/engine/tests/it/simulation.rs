@@ -1,7 +1,9 @@
 //! A registry and its subscribers under a seed: streams are cut between any two events and resumed with the id of the
 //! last that arrived. At every event the subscriber knows all that the id says, and at the end everything.
 
-use beatrix_core::model::{Existence, Revision, ServiceKey, ServicePatch, Threshold};
+use beatrix_core::model::{
+    Existence, Health, Liveness, Revision, ServiceKey, ServicePatch, SessionId, Threshold,
+};
 use beatrix_engine::Registry;
 use beatrix_engine::journal::Memory;
 use beatrix_engine::registry::EventsQuery;
@@ -9,7 +11,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::support::follower::{Follower, poll};
-use crate::support::{EPOCH, beating, key, ms, nth, settle, start, try_register, unguarded, weighing};
+use crate::support::{
+    EPOCH, beating, key, living, ms, nth, settle, start, try_register, unguarded, weighing, with_metadata,
+};
 
 const SERVICES: usize = 4;
 
@@ -54,7 +58,24 @@ impl History {
 async fn write(registry: &Registry, random: &mut StdRng) {
     let service = format!("s{}", random.random_range(0..SERVICES));
     let member = nth(random.random_range(0..4));
-    match random.random_range(0..12) {
+    match random.random_range(0..17) {
+        12..16 => {
+            // As clients of Nacos do: all that a connection has in a service, at once.
+            let session = SessionId(random.random_range(1..4));
+            let named = (0..4).filter(|_| random.random_bool(0.4)).collect::<Vec<_>>();
+            let instances = named.into_iter().map(|number| {
+                let registration = living(Liveness::Session(session));
+                let registration =
+                    with_metadata(registration, ["one", "two"][(number + session.0 as usize) % 2]);
+                (nth(number), registration, Health::Healthy)
+            });
+            let instances = instances.collect();
+            drop(registry.publish(key(&service), session, instances).await);
+        }
+        16 => {
+            let session = SessionId(random.random_range(1..4));
+            registry.close_session(session).await.unwrap();
+        }
         10 => drop(registry.remove_service(key(&service)).await),
         11 => {
             // No change of membership, which yet moves the service's revision.

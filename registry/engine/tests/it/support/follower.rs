@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use beatrix_core::model::{Endpoint, Member, Revision, ServiceKey};
+use beatrix_core::model::{Endpoint, Member, Record, Revision, ServiceKey};
 use beatrix_engine::Registry;
 use beatrix_engine::hub::{Batch, Resume, Subscribe, Subscription, Update, UpdateKind};
 
@@ -115,10 +115,17 @@ impl Follower {
                 && truth.iter().zip(known).all(|(truth, known)| {
                     truth.endpoint == known.endpoint
                         && truth.state == known.state
-                        && truth.record == known.record
+                        && is_alike(&truth.record, &known.record)
                 })
         })
     }
+}
+
+/// Nobody is told that an instance lives by another connection.
+fn is_alike(one: &Record, other: &Record) -> bool {
+    one.registration.is_alike(&other.registration)
+        && one.operator() == other.operator()
+        && one.declared == other.declared
 }
 
 fn connect(registry: &Registry, services: &[ServiceKey], since: Option<Revision>) -> Subscription {
