@@ -2,6 +2,7 @@
 
 mod ahead;
 mod beats;
+mod connections;
 mod declared;
 mod deltas;
 mod directory;
