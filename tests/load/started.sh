@@ -76,4 +76,5 @@ median() { sort -g | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'
 # ratio_of_medians FILE FILE: of the numbers in two files of the scratch folder.
 ratio_of_medians() { ratio "$(median <"$scratch/$1")" "$(median <"$scratch/$2")"; }
 
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f\n", a / b }'; }
+# ratio A B: of A to B. To nothing there is none.
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (b == 0) print "-"; else printf "%.3f\n", a / b }'; }

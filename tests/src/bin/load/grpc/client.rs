@@ -16,8 +16,8 @@ const HEALTH_CHECK: Duration = Duration::from_secs(5);
 /// How long connecting may take: many connect at once.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How often a new connection asks whether it is set up, and how long it waits in between.
-const SET_UP_TRIES: u32 = 50;
-const SET_UP_PAUSE: Duration = Duration::from_millis(20);
+const SET_UP_TRIES: u32 = 1_000;
+const SET_UP_PAUSE: Duration = Duration::from_millis(2);
 
 /// A connection that is set up.
 #[derive(Debug)]

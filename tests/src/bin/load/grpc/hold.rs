@@ -86,6 +86,7 @@ impl Hold {
         let cut_cpu = proc_fs::cpu_time(pid)? - cpu;
         let seen = watcher.seen();
         let told = seen.iter().map(|seen| seen.since.saturating_duration_since(cut));
+        let told = told.max().unwrap_or_default();
         sleep(settle).await;
         let after = proc_fs::resident_bytes(pid)?;
 
@@ -104,7 +105,9 @@ impl Hold {
             .count("looks", looks)
             .number("closed_ms", ms(closed))
             .number("gone_ms", ms(gone))
-            .number("told_ms", ms(told.max().unwrap_or_default()))
+            .number("gone_after_ms", ms(gone.saturating_sub(closed)))
+            .number("told_ms", ms(told))
+            .number("told_after_ms", ms(told.saturating_sub(closed)))
             .number("cut_cpu_ms", ms(cut_cpu))
             .count("watched", seen.len() as u64)
             .count("cut_pushes", seen.iter().map(|seen| seen.pushes).sum())
