@@ -153,7 +153,7 @@ pub struct Catalog {
     /// The registry's guard. Like its population it leaves out those whose services are spared.
     guard: Guard,
     probes: Probes,
-    /// How many instances live by beats, and go without them, or are probed.
+    /// How many instances live by beats, and go without them, or by connections, or are probed.
     beating: u32,
     /// How many instances are suspect, in spared services as well.
     suspects: u32,

@@ -9,8 +9,7 @@ use arc_swap::ArcSwapOption;
 use crate::changes::Place;
 use crate::liveness::Guard;
 use crate::model::{
-    Endpoint, Health, Lifetime, LivenessKind, Marks, Member, Mono, Reason, Revision, ServiceKey,
-    ServiceSettings,
+    Endpoint, Health, Lifetime, LivenessKind, Member, Mono, Reason, Revision, ServiceKey, ServiceSettings,
 };
 
 use super::Catalog;
@@ -105,7 +104,7 @@ pub(super) struct Service {
     pub(super) ramping: Option<Box<Ramping>>,
     /// The last step of their shares.
     pub(super) ramped: Revision,
-    /// How many instances live by beats, and go without them, or are probed: the guard's population.
+    /// How many instances live by beats, and go without them, or by connections, or are probed: the guard's population.
     pub(super) beating: u32,
     pub(super) guard: Option<Box<Guard>>,
     /// Also those of instances that are gone.
@@ -311,7 +310,7 @@ pub(super) struct CountedAs {
     serving: bool,
     seasoned: bool,
     persistent: bool,
-    /// Whether its silence can have consequences: the guard's population.
+    /// Whether it is of the guard's population, probes aside.
     beats: bool,
 }
 
@@ -325,12 +324,13 @@ impl CountedAs {
 impl From<&Member> for CountedAs {
     fn from(member: &Member) -> Self {
         let registration = &member.record.registration;
-        let awaited = match registration.liveness.kind() {
-            LivenessKind::Beat => true,
-            // Its connection died with the process before: it has to come back like one that beats.
-            LivenessKind::Session => member.state.marks.has(Marks::UNCONFIRMED),
-            LivenessKind::Probe | LivenessKind::Static => false,
-        };
+        // One of a connection can fall silent only after a restart, when it has to come back like one that beats. But that
+        // the others have their connections speaks for the network: were only those counted who are yet to come, the
+        // last few of very many would be taken for an outage.
+        let awaited = matches!(
+            registration.liveness.kind(),
+            LivenessKind::Beat | LivenessKind::Session
+        );
         Self {
             healthy: member.state.health == Health::Healthy,
             serving: member.serving(),

@@ -203,6 +203,8 @@ pub(super) fn check_tables(world: &World) {
                 in_service += u32::from(registration.expires);
             } else {
                 assert_eq!(slot.timings, None);
+                let of_session = matches!(registration.liveness, Liveness::Session(_));
+                in_service += u32::from(of_session && registration.expires);
             }
             if let Liveness::Session(session) = registration.liveness
                 && !slot.unconfirmed

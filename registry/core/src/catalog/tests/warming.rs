@@ -248,6 +248,26 @@ fn the_guard_protects_those_of_sessions_too_who_do_not_come_back_together() {
 }
 
 #[test]
+fn a_few_of_many_connections_that_do_not_come_back_are_no_outage() {
+    let mut world = World::new(CatalogConfig::default());
+    for number in 0..100 {
+        world.publish("s", number, &[&address(number as usize)]).unwrap();
+    }
+    world.reopen();
+    world.advance(Duration::from_secs(30));
+    for number in 0..75 {
+        world
+            .publish("s", 1_000 + number, &[&address(number as usize)])
+            .unwrap();
+    }
+    check_tables(&world);
+    world.advance(Duration::from_secs(31));
+    assert!(world.events.is_empty(), "{:?}", world.events);
+    assert_eq!((world.count("s", "healthy"), world.catalog.instances()), (75, 75));
+    check_tables(&world);
+}
+
+#[test]
 fn a_probed_one_is_unconfirmed_until_its_first_answer() {
     let mut world = World::without_guard();
     let probe = || probed(2, 3);
