@@ -6,7 +6,7 @@ use beatrix_nacos_wire::Payload;
 use serde_json::{Value, json};
 use tonic::Code;
 
-use super::harness::{World, at, of, ports, registering, with};
+use super::harness::{World, at, has_null, of, ports, registering, with};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -21,15 +21,6 @@ fn check(answer: &Payload) -> Value {
     );
     assert!(!has_null(&json), "{json}");
     json
-}
-
-fn has_null(json: &Value) -> bool {
-    match json {
-        Value::Null => true,
-        Value::Array(all) => all.iter().any(has_null),
-        Value::Object(all) => all.values().any(has_null),
-        _ => false,
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use beatrix_nacos::grpc::Settings;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::fuzzy::{added, came, key, provider, watching, went};
 use super::harness::{S, World, at};
+use crate::harness::Nacos;
+use crate::kept::Kept;
 
 const PATTERN: &str = "public>>*>>svc*";
 
@@ -226,4 +229,33 @@ async fn what_comes_while_the_watch_is_made_is_not_missed() {
         assert!(known.contains(&key(&service)), "{round}");
         assert_eq!(known.len(), round + 1);
     }
+}
+
+/// What the journal had not written is not gone: its client is about to say it again.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_said_to_be_gone_before_all_may_be_known() {
+    let kept = Kept::default();
+    let before = Nacos::over(kept.open()).await;
+    before.register("serviceName=svc.kept&ip=1.1.1.1&port=80").await;
+    before.register("serviceName=svc.lost&ip=1.1.1.1&port=80").await;
+    before.registry.stop().await;
+    kept.lose(1, 900);
+    let world = World::over(Nacos::over(kept.open()).await, Settings::default());
+    let mut client = world.client().await;
+    client
+        .watch(PATTERN, false, &[&key("svc.kept"), &key("svc.lost")])
+        .await;
+    let early = client.next_within(5 * S).await;
+    assert!(early.is_none(), "{early:?}");
+    assert!(!world.http.registry.complete());
+    world
+        .http
+        .register("serviceName=svc.lost&ip=1.1.1.1&port=80")
+        .await;
+    let more = client.next_within(5 * S).await;
+    assert!(
+        more.as_ref()
+            .is_none_or(|word| word.json["changedType"] != "DELETE_SERVICE"),
+        "{more:?}"
+    );
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use beatrix_nacos::grpc::{Grpc, Settings};
 use beatrix_tests::nacos_grpc::{Answer, Connection, Pushed, Stream};
 use serde_json::{Value, json};
+use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tonic::Status;
@@ -49,12 +50,18 @@ impl World {
 
     /// A transport, and nothing said on it.
     pub(crate) async fn connect(&self) -> (Connection, JoinHandle<()>) {
+        let (io, served) = self.transport();
+        (Connection::over(io).await.unwrap(), served)
+    }
+
+    /// The bytes of a transport, as its client has them.
+    pub(crate) fn transport(&self) -> (DuplexStream, JoinHandle<()>) {
         let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
         let port = self.next_port.fetch_add(1, Ordering::Relaxed);
         let peer = SocketAddr::from(([10, 0, 0, 9], port));
         let door = self.grpc.clone();
         let served = tokio::spawn(async move { door.serve(theirs, peer).await });
-        (Connection::over(ours).await.unwrap(), served)
+        (ours, served)
     }
 
     /// A connection that is set up as Go's client does.
@@ -255,6 +262,16 @@ pub(crate) fn with(mut value: Value, members: Value) -> Value {
         value[name] = member;
     }
     value
+}
+
+/// Whether there is a `null` anywhere in it, which Python's clients do not take.
+pub(crate) fn has_null(json: &Value) -> bool {
+    match json {
+        Value::Null => true,
+        Value::Array(all) => all.iter().any(has_null),
+        Value::Object(all) => all.values().any(has_null),
+        _ => false,
+    }
 }
 
 /// An instance as a client says it.

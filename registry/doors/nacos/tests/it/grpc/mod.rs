@@ -3,6 +3,7 @@
 //! Numbers in names of tests are those of the conformance checklist that was made from the sources of Nacos and its
 //! clients, observed on the wire; `checklist` looks that none is missing.
 
+mod adversary;
 mod basics;
 mod batches;
 mod checklist;

@@ -263,3 +263,21 @@ async fn checklist_84_a_service_with_a_threshold_is_protected() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_pushes_are_switched_off_none_is_made() {
+    let world = World::start().await;
+    let provider = world.client().await;
+    let mut client = subscriber(&world, "s").await;
+    let switch = async |value: &str| {
+        let path = format!("/nacos/v1/ns/operator/switches?entry=pushEnabled&value={value}");
+        world.http.ask("PUT", &path, None).await.is_ok();
+    };
+    switch("false").await;
+    provider.register("s", at("10.0.0.1", 80)).await;
+    assert!(client.is_quiet_for(10 * S).await);
+    assert_eq!(hosts(&client.query("s").await), [80]);
+    switch("true").await;
+    provider.register("s", at("10.0.0.1", 81)).await;
+    assert_eq!(hosts(&client.pushed().await), [81]);
+}
