@@ -1,14 +1,17 @@
 //! Which instances stand where: one to a connection, spread over services.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::bail;
 use clap::Args;
 use serde_json::Value;
+use tokio::time::sleep;
 
 use super::naming::{Caller, instance};
 
 const PORT: u16 = 8080;
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Instances, one to a connection.
 #[derive(Debug, Clone, Copy, Args)]
@@ -44,13 +47,20 @@ impl Fleet {
                 .map(|number| format!("{}:{PORT}", ip(number)))
                 .collect();
             let found = caller.query(&service).await?;
-            ensure!(
-                found == wanted,
-                "{service} has {} instances, and of the {} that it should have {} are missing",
-                found.len(),
-                wanted.len(),
-                wanted.difference(&found).count()
-            );
+            if found != wanted {
+                // Whether it is there a moment later tells a list that is late from an instance that is lost.
+                sleep(MOMENT).await;
+                let later = caller.query(&service).await?;
+                let missing =
+                    |found: &BTreeSet<String>| wanted.difference(found).cloned().collect::<Vec<_>>();
+                bail!(
+                    "{service} has {} of {} instances; missing are {:?}, and {MOMENT:?} later {:?}",
+                    found.len(),
+                    wanted.len(),
+                    missing(&found),
+                    missing(&later)
+                );
+            }
         }
         Ok(())
     }

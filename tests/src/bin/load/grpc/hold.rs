@@ -65,7 +65,9 @@ impl Hold {
         let start = Instant::now();
         let (held, registered) = Held::open(target.addr, fleet).await?;
         let connecting = start.elapsed();
-        fleet.check(&caller).await?;
+        let all_there = fleet.check(&caller).await;
+        held.ensure_all()?;
+        all_there.context("when all had registered")?;
         sleep(settle).await;
         let connected = proc_fs::resident_bytes(pid)?;
 
