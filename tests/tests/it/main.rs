@@ -13,6 +13,7 @@ mod expiry;
 mod guard;
 mod load;
 mod metrics;
+mod nacos_grpc;
 mod nacos_grpc_load;
 mod probed;
 mod probes;
