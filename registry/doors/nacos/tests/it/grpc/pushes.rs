@@ -281,3 +281,20 @@ async fn while_pushes_are_switched_off_none_is_made() {
     provider.register("s", at("10.0.0.1", 81)).await;
     assert_eq!(hosts(&client.pushed().await), [81]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_one_push_for_each_of_many() {
+    let world = World::start().await;
+    let provider = world.client().await;
+    let mut all = Vec::new();
+    for _ in 0..100 {
+        all.push(subscriber(&world, "s").await);
+    }
+    let before = world.grpc.counts().pushed;
+    provider.register("s", at("10.0.0.1", 80)).await;
+    for client in &mut all {
+        assert_eq!(hosts(&client.pushed().await), [80]);
+    }
+    sleep(S).await;
+    assert_eq!(world.grpc.counts().pushed, before + 100);
+}

@@ -4,6 +4,7 @@ mod churn;
 mod cut;
 mod doors;
 mod drain;
+mod failing;
 mod fields;
 mod garbage;
 mod grace;
@@ -11,6 +12,7 @@ mod races;
 mod raw;
 mod requests;
 mod restart;
+mod shared;
 mod strangers;
 mod unread;
 

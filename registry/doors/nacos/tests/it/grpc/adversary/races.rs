@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use beatrix_nacos_wire::Payload;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
-use super::super::harness::{World, at, of, with};
+use super::super::fuzzy::watching;
+use super::super::harness::{World, at, batch, of, registering, with};
+use super::nothing_is_left;
 
 /// Those that stay, so that it takes a while to make a list of them.
 const STAY: u16 = 30;
@@ -74,4 +77,44 @@ async fn of_two_lists_the_one_with_the_later_time_is_never_the_older_one() {
         assert!(state >= newest, "at {time} state {state} is told, after {newest}");
         newest = state;
     }
+}
+
+/// Calls, streams and the ends of transports run on threads of their own, and meet in any order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_connections_that_are_cut_in_the_midst_of_all_nothing_is_left() {
+    const AT_ONCE: u16 = 8;
+    const ROUNDS: u16 = 40;
+    let world = World::start().await;
+    let coming = async |number: u16| {
+        for round in 0..ROUNDS {
+            let client = world.client().await;
+            let port = 1 + number % 3;
+            let calls = [
+                ("InstanceRequest", registering("s", at("10.0.0.1", port))),
+                (
+                    "BatchInstanceRequest",
+                    batch("t", &[at("10.0.0.1", port), at("10.0.0.1", 9)]),
+                ),
+                (
+                    "SubscribeServiceRequest",
+                    with(of("s"), json!({"subscribe": true})),
+                ),
+                ("NamingFuzzyWatchRequest", watching("public>>*>>*", true, &[])),
+                ("InstanceRequest", registering("t", at("10.0.0.1", port))),
+            ];
+            let calls = calls.map(|(kind, json)| client.connection.call(Payload::of(kind, json.to_string())));
+            let after = Duration::from_micros(u64::from(round % 10) * 300);
+            let _whatever = timeout(after, join_all(calls)).await;
+            if round % 2 == 0 {
+                drop(client.stream);
+                client.served.await.unwrap();
+            } else {
+                client.cut().await;
+            }
+        }
+    };
+    join_all((0..AT_ONCE).map(coming)).await;
+    nothing_is_left(&world).await;
+    let counts = world.grpc.counts();
+    assert_eq!((counts.opened, counts.dropped), (u64::from(AT_ONCE * ROUNDS), 0));
 }
