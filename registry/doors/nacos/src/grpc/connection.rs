@@ -59,7 +59,7 @@ pub(super) struct Connection {
     published: AtomicBool,
     /// Whether it watches, or has watched, a pattern.
     watches_patterns: AtomicBool,
-    /// The number of the request by which it was asked whether it lives.
+    /// The number of the request by which it was asked whether it lives; 0 while it is not asked.
     asked: AtomicU64,
     /// Whether it has ended. Held while something is registered, so that nothing comes after what its end removes.
     ended: RwLock<bool>,
@@ -117,8 +117,9 @@ impl Connection {
     /// A push or notice was answered.
     pub(super) fn answered(&self, request: u64, well: bool) {
         let now = Instant::now();
-        if request == self.asked.load(Ordering::Acquire) {
+        if request != 0 && request == self.asked.load(Ordering::Acquire) {
             if well {
+                self.asked.store(0, Ordering::Release);
                 self.pulse.answered(now);
             } else {
                 self.drop_it("it says that it is not well");

@@ -92,14 +92,16 @@ impl Connection {
     fn push(&self, told: &Told) -> Option<Outgoing> {
         let (nacos, service) = (&self.nacos, told.service.borrowed());
         let registry = &nacos.registry;
-        if nacos.unusual().is_some_and(|switches| !switches.push_enabled) {
+        if !nacos.switches().push_enabled {
             return None;
         }
         let filter = Filter {
             clusters: &told.clusters,
             healthy_only: false,
         };
-        let (revision, found): (Revision, Found) = match registry.view(service) {
+        let read = || registry.view(service);
+        let (view, time) = self.ref_times.reading(service, registry.wall(), read);
+        let (revision, found): (Revision, Found) = match view {
             Some(view) if view.complete => (
                 view.revision.max(told.news.revision),
                 listing::of_view(registry, &view, filter),
@@ -110,7 +112,6 @@ impl Connection {
         let frame = Frame::Grpc {
             cache_millis: listing::cache_millis(nacos),
         };
-        let time = self.ref_times.next(service, registry.wall());
         let list = listing::around(service, frame, &told.clusters, found, time);
         let request = self.shared.next_request();
         if !self.outbox.told(told.watch, request, revision) {

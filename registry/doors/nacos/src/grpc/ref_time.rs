@@ -5,27 +5,29 @@
 //! times that grow, by at least one. Kept for each connection, not for all of them: a service that is asked for ten
 //! thousand times a second would soon be told times of tomorrow.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use beatrix_core::model::{ServiceRef, Wall};
+use parking_lot::Mutex;
 
 /// Services share a number when their names come to the same place: that does no harm but to the time.
 const PLACES: usize = 16;
 
 /// The last times that one client was told.
 #[derive(Debug, Default)]
-pub(super) struct RefTimes(OnceLock<Box<[AtomicU64; PLACES]>>);
+pub(super) struct RefTimes(Mutex<Option<Box<[u64; PLACES]>>>);
 
 impl RefTimes {
-    /// The next time for a list of this service.
-    pub(super) fn next(&self, service: ServiceRef<'_>, now: Wall) -> Wall {
-        let times = self.0.get_or_init(Box::default);
-        let last = &times[place(service)];
-        let later = |last: u64| Some(now.0.max(last + 1));
-        match last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later) {
-            Ok(last) | Err(last) => Wall(now.0.max(last + 1)),
-        }
+    /// Reads a service, and gives the time of that. Both at once, so that of two lists the one with the later time never
+    /// has the earlier state: a client would keep that until the next change. `read` only takes a view.
+    pub(super) fn reading<T>(
+        &self,
+        service: ServiceRef<'_>,
+        now: Wall,
+        read: impl FnOnce() -> T,
+    ) -> (T, Wall) {
+        let mut times = self.0.lock();
+        let last = &mut times.get_or_insert_default()[place(service)];
+        *last = now.0.max(*last + 1);
+        (read(), Wall(*last))
     }
 }
 
@@ -53,7 +55,7 @@ mod tests {
             name: "s",
         };
         let times = RefTimes::default();
-        let told = [1_000, 1_000, 1_000, 500, 2_000].map(|now| times.next(service, Wall(now)).0);
+        let told = [1_000, 1_000, 1_000, 500, 2_000].map(|now| times.reading(service, Wall(now), || ()).1.0);
         assert_eq!(told, [1_000, 1_001, 1_002, 1_003, 2_000]);
     }
 }

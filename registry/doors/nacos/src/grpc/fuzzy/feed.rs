@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use beatrix_core::catalog::DirectoryQuery;
 use beatrix_core::model::ServiceKey;
 use beatrix_engine::registry::{Followed, Follower};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::pattern::Pattern;
 use crate::door::Nacos;
@@ -93,12 +94,29 @@ struct Watched {
     watchers: BTreeMap<u64, Weak<Outbox>>,
 }
 
+/// Patterns by their text.
 type All = BTreeMap<String, Watched>;
+
+/// Services that clients know and the registry does not, by pattern and watcher. While not all may be known nobody can
+/// say that they are gone.
+type Doubted = BTreeMap<(String, u64), BTreeSet<ServiceKey>>;
+
+/// How often it is looked whether all are known, while services are in doubt.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What the task knows.
+#[derive(Default)]
+struct Known {
+    all: All,
+    doubted: Doubted,
+}
 
 async fn run(nacos: Nacos, mut queue: mpsc::Receiver<Request>) {
     let stopped = nacos.registry.stopped();
     tokio::pin!(stopped);
-    let mut all = All::new();
+    let mut known = Known::default();
+    let mut doubts = interval(LOOK_EVERY);
+    doubts.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Nobody is followed for nobody.
     let mut follower: Option<Follower> = None;
     loop {
@@ -110,12 +128,13 @@ async fn run(nacos: Nacos, mut queue: mpsc::Receiver<Request>) {
         };
         tokio::select! {
             () = &mut stopped => return,
+            _ = doubts.tick(), if !known.doubted.is_empty() => known.end_doubts(&nacos),
             request = queue.recv() => {
                 let Some(request) = request else { return };
                 // Before anything is looked at, so that nothing is missed in between.
                 follower.get_or_insert_with(|| nacos.registry.follow());
-                take(&nacos, &mut all, request).await;
-                if all.is_empty() {
+                take(&nacos, &mut known, request).await;
+                if known.all.is_empty() {
                     follower = None;
                 }
             }
@@ -123,16 +142,16 @@ async fn run(nacos: Nacos, mut queue: mpsc::Receiver<Request>) {
                 Followed::Changes(changes) => {
                     let touched: BTreeSet<_> = changes.into_iter().map(|change| change.service).collect();
                     for service in touched {
-                        look(&nacos, &mut all, &service);
+                        look(&nacos, &mut known.all, &service);
                     }
                 }
-                Followed::Lost => look_through(&nacos, &mut all).await,
+                Followed::Lost => look_through(&nacos, &mut known.all).await,
             },
         }
     }
 }
 
-async fn take(nacos: &Nacos, all: &mut All, request: Request) {
+async fn take(nacos: &Nacos, known: &mut Known, request: Request) {
     let Request {
         watcher,
         outbox,
@@ -143,43 +162,66 @@ async fn take(nacos: &Nacos, all: &mut All, request: Request) {
         Wish::Watch {
             pattern,
             begins,
-            known,
+            known: knows,
         } => match outbox.upgrade() {
-            Some(outbox) => watch(nacos, all, watcher, &outbox, pattern, begins, &known).await,
+            Some(outbox) => watch(nacos, known, watcher, &outbox, pattern, begins, &knows).await,
             None => Granted::No,
         },
         Wish::Cancel { pattern } => {
-            leave(all, watcher, |watched| watched.pattern.text == pattern.text);
+            known.leave(watcher, |text| text == pattern.text);
             if let Some(outbox) = outbox.upgrade() {
                 outbox.patterns(|patterns| patterns.forget(&pattern.text));
             }
             Granted::Yes
         }
         Wish::Leave => {
-            leave(all, watcher, |_| true);
+            known.leave(watcher, |_| true);
             Granted::Yes
         }
     };
     let _gone_if_nobody_waits = reply.send(granted);
 }
 
-fn leave(all: &mut All, watcher: u64, mut what: impl FnMut(&Watched) -> bool) {
-    all.retain(|_, watched| {
-        if what(watched) {
-            watched.watchers.remove(&watcher);
+impl Known {
+    fn leave(&mut self, watcher: u64, what: impl Fn(&str) -> bool) {
+        self.all.retain(|text, watched| {
+            if what(text) {
+                watched.watchers.remove(&watcher);
+            }
+            !watched.watchers.is_empty()
+        });
+        self.doubted.retain(|(text, of), _| *of != watcher || !what(text));
+    }
+
+    /// Tells who knows of services that are gone, once all may be known.
+    fn end_doubts(&mut self, nacos: &Nacos) {
+        if !nacos.registry.complete() {
+            return;
         }
-        !watched.watchers.is_empty()
-    });
+        for ((text, watcher), doubted) in std::mem::take(&mut self.doubted) {
+            let Some(watched) = self.all.get(&text) else {
+                continue;
+            };
+            let Some(outbox) = watched.watchers.get(&watcher).and_then(Weak::upgrade) else {
+                continue;
+            };
+            outbox.patterns(|patterns| {
+                for service in doubted.difference(&watched.services) {
+                    patterns.changed(&text, service, false);
+                }
+            });
+        }
+    }
 }
 
 async fn watch(
     nacos: &Nacos,
-    all: &mut All,
+    Known { all, doubted }: &mut Known,
     watcher: u64,
     outbox: &Arc<Outbox>,
     pattern: Pattern,
     begins: bool,
-    known: &BTreeSet<ServiceKey>,
+    knows: &BTreeSet<ServiceKey>,
 ) -> Granted {
     let text = pattern.text.clone();
     if outbox.patterns(|patterns| patterns.may_watch(&text)) != Some(true) {
@@ -202,14 +244,22 @@ async fn watch(
     };
     watched.watchers.insert(watcher, Arc::downgrade(outbox));
     let full = watched.services.len() >= GRPC_FUZZY_SERVICES_PER_PATTERN_MAX;
-    let came: Vec<_> = watched.services.difference(known).cloned().collect();
+    let came: Vec<_> = watched.services.difference(knows).cloned().collect();
     // Of more services than are told of nobody knows which are gone.
     let gone = |service: &&ServiceKey| !full && watched.pattern.matches(service);
-    let went = known
+    let went: Vec<_> = knows
         .difference(&watched.services)
         .filter(gone)
         .cloned()
         .collect();
+    let of = (text.clone(), watcher);
+    doubted.remove(&of);
+    let went = if went.is_empty() || nacos.registry.complete() {
+        went
+    } else {
+        doubted.insert(of, went.into_iter().collect());
+        Vec::new()
+    };
     outbox.patterns(|patterns| patterns.watch(&text, begins, &came, went, Instant::now()));
     if full { Granted::Partly } else { Granted::Yes }
 }

@@ -42,6 +42,10 @@ struct Watched {
     finish: bool,
     /// Which services came or went since.
     changes: BTreeMap<ServiceKey, bool>,
+    /// The newest notice about each service, while it is not acknowledged. An older one is not said again.
+    newest: BTreeMap<ServiceKey, u64>,
+    /// Which services went while batches are not acknowledged: they are not in one that is sent again.
+    went: BTreeSet<ServiceKey>,
     /// Nothing is said before this.
     not_before: Instant,
 }
@@ -93,6 +97,8 @@ impl Patterns {
             unanswered: 0,
             finish: begins,
             changes: went.into_iter().map(|service| (service, false)).collect(),
+            newest: BTreeMap::new(),
+            went: BTreeSet::new(),
             not_before: now + FIRST_AFTER,
         };
         self.watched.insert(pattern.to_owned(), watched);
@@ -115,8 +121,14 @@ impl Patterns {
 
     /// A service came or went.
     pub(super) fn changed(&mut self, pattern: &str, service: &ServiceKey, there: bool) {
-        if let Some(watched) = self.watched.get_mut(pattern) {
-            watched.changes.insert(service.clone(), there);
+        let Some(watched) = self.watched.get_mut(pattern) else {
+            return;
+        };
+        watched.changes.insert(service.clone(), there);
+        if there {
+            watched.went.remove(service);
+        } else if watched.has_batches() {
+            watched.went.insert(service.clone());
         }
     }
 
@@ -134,7 +146,10 @@ impl Patterns {
         let request = requests.fetch_add(1, Ordering::Relaxed);
         let message = match &what {
             What::Batch(batch) => batch.message(pattern, request),
-            What::Change(service, there) => change(service, *there, request),
+            What::Change(service, there) => {
+                watched.newest.insert(service.clone(), request);
+                change(service, *there, request)
+            }
         };
         let by = now + ACKNOWLEDGED_WITHIN;
         let pattern = pattern.clone();
@@ -160,14 +175,22 @@ impl Patterns {
             self.say_again(request, now + AGAIN_AFTER);
             return true;
         }
-        if let Some(Said {
-            pattern,
-            what: What::Batch(_),
-            ..
-        }) = self.said.remove(&request)
-            && let Some(watched) = self.watched.get_mut(&pattern)
-        {
-            watched.unanswered -= 1;
+        let Some(Said { pattern, what, .. }) = self.said.remove(&request) else {
+            return true;
+        };
+        let Some(watched) = self.watched.get_mut(&pattern) else {
+            return true;
+        };
+        match what {
+            What::Batch(_) => {
+                watched.unanswered -= 1;
+                if !watched.has_batches() {
+                    watched.went.clear();
+                }
+            }
+            What::Change(service, _) => {
+                watched.is_newest(&service, request);
+            }
         }
         true
     }
@@ -180,8 +203,9 @@ impl Patterns {
             return;
         };
         match what {
-            What::Batch(batch) => {
+            What::Batch(mut batch) => {
                 watched.unanswered -= 1;
+                batch.services.retain(|service| !watched.went.contains(service));
                 match batch.of {
                     BatchOf::Finish => watched.finish = true,
                     BatchOf::Begin | BatchOf::Difference => watched.batches.push_front(batch),
@@ -189,7 +213,9 @@ impl Patterns {
             }
             // Unless something else became of it meanwhile.
             What::Change(service, there) => {
-                watched.changes.entry(service).or_insert(there);
+                if watched.is_newest(&service, request) {
+                    watched.changes.entry(service).or_insert(there);
+                }
             }
         }
         watched.not_before = watched.not_before.max(not_before);
@@ -199,6 +225,19 @@ impl Patterns {
 impl Watched {
     fn has_news(&self) -> bool {
         !self.batches.is_empty() || self.may_finish() || !self.changes.is_empty()
+    }
+
+    fn has_batches(&self) -> bool {
+        !self.batches.is_empty() || self.unanswered > 0
+    }
+
+    /// Whether this was the newest notice about a service. It is not waited for any more.
+    fn is_newest(&mut self, service: &ServiceKey, request: u64) -> bool {
+        let newest = self.newest.get(service) == Some(&request);
+        if newest {
+            self.newest.remove(service);
+        }
+        newest
     }
 
     /// It is told that it has all once it has acknowledged all.
@@ -275,15 +314,36 @@ mod tests {
         assert!(text(&patterns.step(now, &requests).unwrap()).contains("ADD_SERVICE"));
         patterns.changed("p", service, false);
         assert!(text(&patterns.step(now, &requests).unwrap()).contains("DELETE_SERVICE"));
-        // The first is overdue with the second: what is said again is what is said last.
+        // Of the two only the newer is said again.
         assert!(patterns.answered(2, false, now));
         assert!(!patterns.answered(2, true, now));
         let later = now + ACKNOWLEDGED_WITHIN;
         let again = text(&patterns.step(later, &requests).unwrap());
         assert!(again.contains("DELETE_SERVICE"), "{again}");
         assert!(patterns.answered(3, true, later));
+        assert!(patterns.step(later, &requests).is_none());
+        assert_eq!(patterns.next(), None);
+        assert!(patterns.watched["p"].newest.is_empty());
         patterns.forget("p");
         assert_eq!((patterns.said.len(), patterns.overdue.len()), (0, 0));
         assert_eq!(patterns.next(), None);
+    }
+
+    #[test]
+    fn a_service_that_went_is_not_in_a_batch_that_is_sent_again() {
+        let (requests, now) = (AtomicU64::new(1), Instant::now());
+        let mut patterns = Patterns::default();
+        let services = services(2);
+        patterns.watch("p", true, &services, Vec::new(), now);
+        let now = patterns.next().unwrap();
+        assert!(text(&patterns.step(now, &requests).unwrap()).contains("s00"));
+        patterns.changed("p", &services[0], false);
+        assert!(text(&patterns.step(now, &requests).unwrap()).contains("DELETE_SERVICE"));
+        assert!(patterns.answered(2, true, now));
+        let later = now + ACKNOWLEDGED_WITHIN;
+        let again = text(&patterns.step(later, &requests).unwrap());
+        assert!(!again.contains("s00") && again.contains("s01"), "{again}");
+        assert!(patterns.answered(3, true, later));
+        assert!(patterns.watched["p"].went.is_empty());
     }
 }

@@ -3,7 +3,6 @@
 use beatrix_core::model::{ServiceKey, ServiceRef};
 use beatrix_engine::hub::{Parting, Peer, Subscribe};
 use beatrix_nacos_wire::Payload;
-use bytes::Bytes;
 
 use crate::grpc::answer::{Failure, codes, listed};
 use crate::grpc::connection::{Client, Connection};
@@ -152,25 +151,16 @@ fn header<'a>(payload: &'a Payload, name: &str) -> Option<&'a str> {
 }
 
 fn list(connection: &Connection, kind: Kind, asked: &Asked<'_>) -> Result<Outgoing, Failure> {
-    let registry = &connection.nacos.registry;
-    let service = asked.service.borrowed();
-    let view = registry.view(service);
+    let nacos = &connection.nacos;
+    let (registry, service) = (&nacos.registry, asked.service.borrowed());
+    let read = || registry.view(service);
+    let (view, time) = connection.ref_times.reading(service, registry.wall(), read);
     let found = listing::hosts_in(registry, view.as_deref(), asked.filter)?;
-    Ok(listed(
-        kind,
-        connection.list(service, asked.filter.clusters, found),
-    ))
-}
-
-impl Connection {
-    /// A list with what is told around it.
-    fn list(&self, service: ServiceRef<'_>, clusters: &str, found: Found) -> Vec<Bytes> {
-        let frame = Frame::Grpc {
-            cache_millis: listing::cache_millis(&self.nacos),
-        };
-        let time = self.ref_times.next(service, self.nacos.registry.wall());
-        listing::around(service, frame, clusters, found, time)
-    }
+    let frame = Frame::Grpc {
+        cache_millis: listing::cache_millis(nacos),
+    };
+    let list = listing::around(service, frame, asked.filter.clusters, found, time);
+    Ok(listed(kind, list))
 }
 
 /// The names of a list that may have to be told though it cannot be made.

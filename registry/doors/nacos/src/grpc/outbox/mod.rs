@@ -25,7 +25,7 @@ use super::fuzzy;
 use super::message::Outgoing;
 use crate::limits::GRPC_SUBSCRIPTIONS_PER_CONNECTION_MAX;
 use ring::Ring;
-use watch::{News, Sent, Watch};
+use watch::{Answered, News, Sent, Watch};
 
 /// How long after its subscription a client is told the list by a push as well. Nacos 2.x does so after 500 ms, and
 /// Java's and Rust's clients rely on it after they have reconnected. Not at once: the push would overtake the answer.
@@ -233,22 +233,30 @@ impl Outbox {
             return None;
         };
         let watch = state.watches.get_mut(&number)?;
-        let sent = watch.sent.filter(|sent| sent.request == request)?;
-        if let Some(due) = watch.due.take() {
-            state.due.remove(&(due, number));
+        match watch.answered(request, well) {
+            Answered::Nothing => None,
+            Answered::Refused => {
+                state.put_off(number, Instant::now() + AGAIN_AFTER);
+                let sender = state.sender.take();
+                drop(guard);
+                wake(sender);
+                None
+            }
+            Answered::Acknowledged {
+                revision,
+                newest,
+                requests,
+            } => {
+                let subscriber = watch.subscription.id();
+                if newest && let Some(due) = watch.due.take() {
+                    state.due.remove(&(due, number));
+                }
+                for request in requests {
+                    state.sent.remove(&request);
+                }
+                Some(Acknowledged { subscriber, revision })
+            }
         }
-        if well {
-            watch.sent = None;
-            return Some(Acknowledged {
-                subscriber: watch.subscription.id(),
-                revision: sent.revision,
-            });
-        }
-        state.put_off(number, Instant::now() + AGAIN_AFTER);
-        let sender = state.sender.take();
-        drop(guard);
-        wake(sender);
-        None
     }
 
     /// What to do next; whoever asks is the sender. `requests` gives numbers to what is to be answered.
@@ -304,14 +312,13 @@ impl Outbox {
         let Some(watch) = state.watches.get_mut(&number) else {
             return false;
         };
-        if let Some(before) = watch.sent.take() {
-            state.sent.remove(&before.request);
-        }
         if let Some(due) = watch.due.take() {
             state.due.remove(&(due, number));
         }
         let by = Instant::now() + ACKNOWLEDGED_WITHIN;
-        watch.told(Sent { request, revision }, by);
+        if let Some(forgotten) = watch.told(Sent { request, revision }, by) {
+            state.sent.remove(&forgotten);
+        }
         state.due.insert((by, number));
         state.sent.insert(request, number);
         true
@@ -349,7 +356,9 @@ impl State {
 
     fn put_off(&mut self, number: u32, until: Instant) {
         if let Some(watch) = self.watches.get_mut(&number) {
-            watch.due = Some(until);
+            if let Some(due) = watch.due.replace(until) {
+                self.due.remove(&(due, number));
+            }
             self.due.insert((until, number));
         }
     }
@@ -358,8 +367,8 @@ impl State {
         if let Some(due) = watch.due {
             self.due.remove(&(due, number));
         }
-        if let Some(sent) = watch.sent {
-            self.sent.remove(&sent.request);
+        for request in watch.requests() {
+            self.sent.remove(&request);
         }
     }
 }

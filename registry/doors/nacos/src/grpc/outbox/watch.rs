@@ -1,11 +1,16 @@
 //! One service that a connection is subscribed to, and what its client was told of it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use beatrix_core::model::{Revision, ServiceKey};
 use beatrix_engine::hub::Subscription;
 use tokio::time::Instant;
+
+/// How many pushes of a service may wait for their acknowledgement. Those that follow one another faster than a client
+/// acknowledges are forgotten, the oldest first.
+const SENT_KEPT: usize = 8;
 
 /// A push that is not acknowledged yet.
 #[derive(Debug, Clone, Copy)]
@@ -28,8 +33,9 @@ pub(super) struct Watch {
     news: Option<Revision>,
     /// The newest state that was told.
     told: Option<Revision>,
-    /// The newest push, while it is not acknowledged. An older one counts for nothing once there is a newer.
-    pub(super) sent: Option<Sent>,
+    /// The pushes that are not acknowledged, the newest last. Only that one is made again; but who acknowledges an older
+    /// one knows that state.
+    sent: VecDeque<Sent>,
     /// When it is to be told once more, whatever there is to tell.
     pub(super) due: Option<Instant>,
 }
@@ -41,6 +47,21 @@ pub(in crate::grpc) struct News {
     pub(in crate::grpc) revision: Revision,
     /// It was told already, and not acknowledged.
     pub(in crate::grpc) again: bool,
+}
+
+/// What an answer comes to.
+#[derive(Debug)]
+pub(super) enum Answered {
+    Nothing,
+    /// The newest push could not be taken.
+    Refused,
+    /// This state is known, and with it all before.
+    Acknowledged {
+        revision: Revision,
+        newest: bool,
+        /// The pushes that are no longer waited for.
+        requests: Vec<u64>,
+    },
 }
 
 impl Watch {
@@ -61,7 +82,7 @@ impl Watch {
             rung: false,
             news: None,
             told: None,
-            sent: None,
+            sent: VecDeque::new(),
             due: Some(due),
         };
         watch.look();
@@ -85,14 +106,46 @@ impl Watch {
         let due = self.due.is_some_and(|due| due <= now);
         (fresh || due).then_some(News {
             revision,
-            again: !fresh && self.sent.is_some(),
+            again: !fresh && !self.sent.is_empty(),
         })
     }
 
-    /// Notes that a state was told.
-    pub(super) fn told(&mut self, sent: Sent, acknowledged_by: Instant) {
+    /// Notes that a state was told. Returns the number of a push that is no longer waited for, if there are too many.
+    pub(super) fn told(&mut self, sent: Sent, acknowledged_by: Instant) -> Option<u64> {
         self.told = self.told.max(Some(sent.revision));
-        self.sent = Some(sent);
+        self.sent.push_back(sent);
         self.due = Some(acknowledged_by);
+        let over = self.sent.len() > SENT_KEPT;
+        over.then(|| self.sent.pop_front())
+            .flatten()
+            .map(|sent| sent.request)
+    }
+
+    /// Takes an answer to one of its pushes.
+    pub(super) fn answered(&mut self, request: u64, well: bool) -> Answered {
+        let Some(place) = self.sent.iter().position(|sent| sent.request == request) else {
+            return Answered::Nothing;
+        };
+        let newest = place + 1 == self.sent.len();
+        let revision = self.sent[place].revision;
+        if !well {
+            // It is made again, and then it has another number.
+            if newest {
+                return Answered::Refused;
+            }
+            self.sent.remove(place);
+            return Answered::Nothing;
+        }
+        let known = self.sent.drain(..=place);
+        Answered::Acknowledged {
+            revision,
+            newest,
+            requests: known.map(|sent| sent.request).collect(),
+        }
+    }
+
+    /// The numbers of the pushes that are waited for.
+    pub(super) fn requests(&self) -> impl Iterator<Item = u64> {
+        self.sent.iter().map(|sent| sent.request)
     }
 }
