@@ -40,7 +40,7 @@ async fn connections_are_shown_with_what_their_clients_say_of_themselves() {
     assert_eq!(meta["version"], "Nacos-Test-Client:v0");
     assert_eq!(meta["appName"], "unknown");
     let framed = http.ask("GET", "/nacos/v3/admin/core/loader/current", None).await;
-    assert_eq!(framed.json()["data"][id], *connection);
+    assert_eq!(framed.json()["data"][id]["metaInfo"]["connectionId"], *id);
 }
 
 #[tokio::test(start_paused = true)]
