@@ -148,7 +148,11 @@ impl<'a> Place<'a> {
             there.all(|it| it.authority() != instance).then_some(())
         })
         .await;
-        let listed = self.listed(registry).await?;
+        // While the registry warms it has no lists over HTTP.
+        let listed = eventually(&format!("{self:?} is listed"), PATIENCE, async || {
+            self.listed(registry).await.ok()
+        })
+        .await;
         ensure!(
             !listed.iter().any(|it| it == instance),
             "it is listed: {listed:?}"

@@ -25,7 +25,6 @@ async fn outlives(kind: Kind) -> anyhow::Result<()> {
 
     registry.process.kill()?;
     registry.start_again().await?;
-    registry.is_ready().await;
     place.has(addr, &[MINE]).await;
     assert_eq!(place.reasons(addr, MINE).await?, [""; 0]);
 
