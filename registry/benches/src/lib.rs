@@ -56,6 +56,7 @@ pub fn registration(number: usize, timings: Timings) -> Registration {
         liveness: Liveness::Beat(timings),
         expires: true,
         incarnation: None,
+        own_id: None,
     }
 }
 

@@ -260,6 +260,9 @@ pub struct BackupInstance {
     /// Which run of the process it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<String>,
+    /// What its client calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_id: Option<String>,
     /// What it said about itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared: Option<BackupDeclared>,

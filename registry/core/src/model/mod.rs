@@ -48,8 +48,8 @@ pub use probe::{
     ProbeSpec, RedisProbe, STATUS_RANGES_MAX, Secret, Tls,
 };
 pub use registration::{
-    BEAT_TIME_MAX, Incarnation, Lifetime, Liveness, LivenessKind, Locality, Probe, Registration, SessionId,
-    Timings,
+    BEAT_TIME_MAX, Incarnation, Lifetime, Liveness, LivenessKind, Locality, OWN_ID_BYTES_MAX, OwnId, Probe,
+    Registration, SessionId, Timings,
 };
 pub use revision::{Epoch, Revision, Version};
 pub use selector::{EXPRESSION_BYTES_MAX, Selector};

@@ -27,6 +27,8 @@ pub struct Registration {
     pub expires: bool,
     /// Which run of the process it is, if it says so.
     pub incarnation: Option<Incarnation>,
+    /// What the client itself calls it, if it does so. Nothing is found by it.
+    pub own_id: Option<Arc<OwnId>>,
 }
 
 impl Registration {
@@ -43,6 +45,7 @@ impl Registration {
             liveness,
             expires,
             incarnation,
+            own_id,
         } = self;
         let of_sessions = matches!(
             (liveness, &other.liveness),
@@ -55,6 +58,7 @@ impl Registration {
             && *metadata == other.metadata
             && *locality == other.locality
             && *expires == other.expires
+            && *own_id == other.own_id
             && *incarnation == other.incarnation
     }
 }
@@ -316,6 +320,36 @@ impl FromStr for Incarnation {
                 "must be 1 to 64 printable ASCII characters",
                 text,
             ))
+        }
+    }
+}
+
+/// What a client calls an instance that the registry names by its address. Nacos 2.x: `instanceId`, which is kept and
+/// shown as the client says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnId(Box<str>);
+
+/// How many bytes an [`OwnId`] may have. Those that Nacos makes itself are of an address, a cluster, a group and a name,
+/// each as long as it may be.
+pub const OWN_ID_BYTES_MAX: usize = 1_024;
+
+impl OwnId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for OwnId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if (1..=OWN_ID_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control) {
+            Ok(Self(text.into()))
+        } else {
+            let rule = "must be 1 to 1024 bytes without control characters";
+            Err(Invalid::new("instance_id", rule, text))
         }
     }
 }

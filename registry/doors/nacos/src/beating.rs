@@ -122,6 +122,7 @@ async fn register(
             Some(json) => metadata::parse_json(json.get())?,
             None => Default::default(),
         },
+        own_id: None,
     };
     let (key, endpoint) = (instance.service.clone(), instance.endpoint.clone());
     let timings = instances::register(nacos, instance).await?;

@@ -47,13 +47,9 @@ pub(crate) struct Hosts<'a> {
 impl<'a> Hosts<'a> {
     /// Hosts of the service `key`; `defaults` are the times of those that name none.
     pub(crate) fn new(key: &'a ServiceKey, defaults: Timings) -> Self {
-        let mut quoted = Vec::new();
-        string(&mut quoted, &grouped_name(key.borrowed()));
-        let inside = quoted[1..quoted.len() - 1].to_vec();
-        let grouped = String::from_utf8(inside).expect("JSON of text is UTF-8");
         Self {
             key,
-            grouped,
+            grouped: inside(&grouped_name(key.borrowed())),
             defaults,
         }
     }
@@ -170,8 +166,12 @@ impl<'a> Hosts<'a> {
         json.push(b'}');
     }
 
-    /// The id as the inside of a JSON string. Nacos: the generator is the one named at registration.
+    /// The id as the inside of a JSON string. Nacos: what the client says, or else made by the generator that is named at
+    /// registration.
     pub(crate) fn instance_id(&self, member: &Member) -> String {
+        if let Some(own) = &member.record.registration.own_id {
+            return inside(own.as_str());
+        }
         let (endpoint, cluster) = (&member.endpoint, member.record.cluster());
         let grouped = &self.grouped;
         match member.record.registration.metadata.get(ID_GENERATOR) {
@@ -226,6 +226,14 @@ pub(crate) fn listed(member: &Member) -> bool {
 /// Text as a JSON string.
 pub(crate) fn string(json: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(json, text).expect("a vector takes all that is written");
+}
+
+/// Text as the inside of a JSON string.
+fn inside(text: &str) -> String {
+    let mut quoted = Vec::new();
+    string(&mut quoted, text);
+    let inside = quoted[1..quoted.len() - 1].to_vec();
+    String::from_utf8(inside).expect("JSON of text is UTF-8")
 }
 
 /// A weight with a decimal point: the C++ client takes no integer for it.

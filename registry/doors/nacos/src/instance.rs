@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use beatrix_core::model::{
-    Cluster, Endpoint, Health, Invalid, Liveness, LivenessKind, Metadata, Probe, Registration, ServiceKey,
-    SessionId, Timings, Weight,
+    Cluster, Endpoint, Health, Invalid, Liveness, LivenessKind, Metadata, OwnId, Probe, Registration,
+    ServiceKey, SessionId, Timings, Weight,
 };
 
 use serde_json::value::RawValue;
@@ -36,6 +37,8 @@ pub(crate) struct Instance {
     pub(crate) healthy: bool,
     pub(crate) ephemeral: bool,
     pub(crate) metadata: Metadata,
+    /// What its client calls it, if it does so.
+    pub(crate) own_id: Option<OwnId>,
 }
 
 impl Instance {
@@ -58,6 +61,8 @@ impl Instance {
             healthy: params.flag(Param::Healthy)?.unwrap_or(true),
             ephemeral: ephemeral(nacos, params)?,
             metadata: metadata(params)?.unwrap_or_default(),
+            // Nacos 2.x: over HTTP there is no such parameter.
+            own_id: None,
         })
     }
 
@@ -89,6 +94,7 @@ impl Instance {
             healthy,
             ephemeral: _,
             metadata,
+            own_id,
         } = self;
         // Nacos 2.x: a cluster with an underscore may be asked for but not registered.
         if cluster.as_str().contains('_') {
@@ -112,6 +118,7 @@ impl Instance {
             },
             expires,
             incarnation: None,
+            own_id: own_id.map(Arc::new),
         };
         let health = if healthy {
             Health::Healthy

@@ -115,6 +115,7 @@ fn registration(
         liveness,
         expires: true,
         incarnation: request.incarnation.map(|text| text.parse()).transpose()?,
+        own_id: None,
     })
 }
 

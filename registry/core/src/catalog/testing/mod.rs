@@ -29,6 +29,7 @@ pub(crate) fn registration(liveness: Liveness) -> Registration {
         liveness,
         expires: true,
         incarnation: None,
+        own_id: None,
     }
 }
 

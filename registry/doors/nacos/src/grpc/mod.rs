@@ -24,7 +24,6 @@
 //! - Mistakes of clients are answered in the type of their request, all of them (Nacos: some as `ErrorResponse`, after
 //!   which Java doubts the connection).
 //! - An empty namespace is `public`.
-//! - The instance id that a client names is not kept; it gets the one of its address.
 //! - One address is one instance. If two connections register it, the last one owns it; when that ends, the other one's
 //!   takes its place. Nacos lists both, unless they are equal.
 //! - After a restart, while not all instances may be known, a query or subscription whose list would be empty is

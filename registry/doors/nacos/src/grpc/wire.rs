@@ -65,6 +65,8 @@ pub(super) struct InstanceJson<'a> {
     #[serde(borrow, default)]
     pub(super) cluster_name: Option<Scalar<'a>>,
     #[serde(borrow, default)]
+    pub(super) instance_id: Option<Scalar<'a>>,
+    #[serde(borrow, default)]
     pub(super) metadata: Option<&'a RawValue>,
 }
 

@@ -155,6 +155,7 @@ async fn what_other_doors_register_is_listed() {
         liveness,
         expires: true,
         incarnation: None,
+        own_id: None,
     };
     let ms = std::time::Duration::from_millis;
     let timings = Timings::new(ms(1_000), ms(2_000), ms(3_000)).unwrap();

@@ -7,9 +7,9 @@ use std::time::Duration;
 use beatrix_core::catalog::{InstancePiece, LayerOf, LayerPiece};
 use beatrix_core::model::{
     Begun, Checker, ClusterSettings, Declared, DeclaredStatus, Endpoint, Health, Incarnation, Invalid,
-    Lifetime, Liveness, Locality, Marks, Metadata, Namespace, NamespaceInfo, OperatorLayer, Probe, Reason,
-    Registration, Revision, Selector, ServiceKey, ServiceRef, ServiceSettings, SessionId, SettingName, Share,
-    State, Threshold, Timings, Wall, Weight,
+    Lifetime, Liveness, Locality, Marks, Metadata, Namespace, NamespaceInfo, OperatorLayer, OwnId, Probe,
+    Reason, Registration, Revision, Selector, ServiceKey, ServiceRef, ServiceSettings, SessionId,
+    SettingName, Share, State, Threshold, Timings, Wall, Weight,
 };
 use beatrix_wire as wire;
 
@@ -294,6 +294,7 @@ fn instance(line: wire::BackupInstance) -> Result<InstancePiece, Invalid> {
         line.zone.as_deref().unwrap_or_default(),
     )?;
     let incarnation: Option<Incarnation> = line.incarnation.map(|text| text.parse()).transpose()?;
+    let own_id: Option<OwnId> = line.own_id.map(|text| text.parse()).transpose()?;
     let declared = line.declared.as_ref().map(declared).transpose()?.flatten();
     let reason = Reason::ALL
         .into_iter()
@@ -311,6 +312,7 @@ fn instance(line: wire::BackupInstance) -> Result<InstancePiece, Invalid> {
             liveness,
             expires: line.expires,
             incarnation,
+            own_id: own_id.map(Arc::new),
         },
         declared: declared.map(Arc::new),
         state: State {

@@ -272,6 +272,7 @@ fn instance(service: &ServiceKey, piece: InstancePiece) -> wire::BackupInstance 
             .as_ref()
             .map(Incarnation::as_str)
             .map(str::to_owned),
+        own_id: registration.own_id.as_ref().map(|id| id.as_str().to_owned()),
         declared,
         health: match state.health {
             Health::Healthy => wire::Health::Healthy,

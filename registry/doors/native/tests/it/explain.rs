@@ -67,6 +67,7 @@ async fn register_as(door: &Door, liveness: Liveness) {
         liveness,
         expires: true,
         incarnation: None,
+        own_id: None,
     };
     let endpoint: Endpoint = A.parse().unwrap();
     let registered = door

@@ -105,6 +105,7 @@ pub(crate) fn registration(number: u64) -> Registration {
         liveness: Liveness::Static,
         expires: true,
         incarnation: None,
+        own_id: None,
     }
 }
 

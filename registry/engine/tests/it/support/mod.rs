@@ -112,6 +112,7 @@ pub(crate) fn living(liveness: Liveness) -> Registration {
         liveness,
         expires: true,
         incarnation: None,
+        own_id: None,
     }
 }
 

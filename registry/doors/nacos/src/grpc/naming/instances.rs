@@ -12,6 +12,7 @@ use crate::instance::{self, Instance, Lives, Registering};
 use crate::metadata;
 use crate::operations;
 use crate::params::Param;
+use crate::service::grouped_name;
 use crate::wire::Scalar;
 
 const REGISTER: &str = "registerInstance";
@@ -157,6 +158,12 @@ fn endpoint(instance: &InstanceJson<'_>) -> Result<Endpoint, Failure> {
     Ok(instance::endpoint(&ip, &port)?)
 }
 
+/// The id that an instance has without one of its own.
+fn made_id(endpoint: &Endpoint, cluster: &str, service: &ServiceKey) -> String {
+    let (ip, port) = (endpoint.address(), endpoint.port());
+    format!("{ip}#{port}#{cluster}#{}", grouped_name(service.borrowed()))
+}
+
 /// What a client says about an instance, in the domain's types.
 fn read(
     connection: &Connection,
@@ -170,6 +177,10 @@ fn read(
         "" => beatrix_core::model::Cluster::DEFAULT,
         cluster => cluster,
     };
+    // Who registers what it was told says the id that was made for it: that is none of its own.
+    let own_id = text(json.instance_id);
+    let made = || made_id(&endpoint, cluster, &service);
+    let own_id = Some(own_id).filter(|id| !id.is_empty() && **id != made());
     let metadata = json
         .metadata
         .map(|raw| metadata::parse_json(raw.get()))
@@ -187,6 +198,7 @@ fn read(
         healthy: json.healthy.unwrap_or(true),
         ephemeral: matches!(lives, Lives::Held(_)),
         metadata: metadata.unwrap_or_default(),
+        own_id: own_id.map(|id| id.parse()).transpose()?,
     };
     let defaults = connection.nacos.registry.config().timings;
     Ok(instance.registration_of(lives, defaults)?)

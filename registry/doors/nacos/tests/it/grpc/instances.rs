@@ -69,15 +69,25 @@ async fn checklist_35_the_cluster_that_nobody_names_is_the_default() {
 
 /// See `DIFFERS`: two that named the same id could not be told apart by whoever goes by ids.
 #[tokio::test(start_paused = true)]
-async fn checklist_36_the_id_of_an_instance_is_that_of_its_address() {
+async fn checklist_36_the_id_that_a_client_gives_is_echoed() {
     let world = World::start().await;
     let client = world.client().await;
-    let own = with(at("10.0.0.1", 80), json!({"instanceId": "my-own"}));
-    client.register("s", own).await;
-    assert_eq!(
-        client.hosts("s").await[0]["instanceId"],
-        "10.0.0.1#80#DEFAULT#DEFAULT_GROUP@@s"
-    );
+    let id = async |own: &str| {
+        let instance = with(at("10.0.0.1", 80), json!({"instanceId": own}));
+        client.register("s", instance).await;
+        client.hosts("s").await[0]["instanceId"].clone()
+    };
+    assert_eq!(id("its own \"id\"").await, "its own \"id\"");
+    let made = "10.0.0.1#80#DEFAULT#DEFAULT_GROUP@@s";
+    assert_eq!(id("").await, made);
+    assert_eq!(id(made).await, made);
+    let before = world.http.registry.version();
+    assert_eq!(id(made).await, made);
+    assert_eq!(world.http.registry.version(), before, "that is no id of its own");
+    let long = with(at("10.0.0.1", 80), json!({"instanceId": "x".repeat(1_025)}));
+    client
+        .fails("InstanceRequest", registering("s", long), 400, "InstanceResponse")
+        .await;
 }
 
 #[tokio::test(start_paused = true)]

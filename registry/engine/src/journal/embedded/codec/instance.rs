@@ -123,6 +123,10 @@ impl Clusters {
     }
 }
 
+/// What a client may call an instance, and its run.
+const INCARNATION: u8 = 1;
+const OWN_ID: u8 = 2;
+
 /// Writes what a client says about an instance.
 pub fn put_registration(out: &mut Vec<u8>, registration: &Registration) {
     let Registration {
@@ -134,6 +138,7 @@ pub fn put_registration(out: &mut Vec<u8>, registration: &Registration) {
         liveness,
         expires,
         incarnation,
+        own_id,
     } = registration;
     put_text(out, cluster.as_str());
     put_float(out, weight.get());
@@ -145,9 +150,16 @@ pub fn put_registration(out: &mut Vec<u8>, registration: &Registration) {
     });
     put_liveness(out, liveness);
     put_bool(out, *expires);
-    put_option(out, incarnation.as_ref(), |out, incarnation| {
+    // One number for both: most have neither, and of those that were written before there was the second it says the
+    // same as ever.
+    let there = |there: bool, number: u8| if there { number } else { 0 };
+    out.push(there(incarnation.is_some(), INCARNATION) | there(own_id.is_some(), OWN_ID));
+    if let Some(incarnation) = incarnation {
         put_text(out, incarnation.as_str());
-    });
+    }
+    if let Some(own_id) = own_id {
+        put_text(out, own_id.as_str());
+    }
 }
 
 /// Reads what a client says about an instance.
@@ -155,7 +167,7 @@ pub fn put_registration(out: &mut Vec<u8>, registration: &Registration) {
 /// # Errors
 /// If it is none, or breaks a rule.
 pub fn registration(from: &mut Reader<'_>, clusters: &mut Clusters) -> Result<Registration, DecodeError> {
-    Ok(Registration {
+    let mut registration = Registration {
         cluster: clusters.read(from)?,
         weight: Weight::new(from.float()?)?,
         enabled: from.bool()?,
@@ -163,8 +175,20 @@ pub fn registration(from: &mut Reader<'_>, clusters: &mut Clusters) -> Result<Re
         locality: from.option(locality)?,
         liveness: liveness(from)?,
         expires: from.bool()?,
-        incarnation: from.option(Reader::parsed)?,
-    })
+        incarnation: None,
+        own_id: None,
+    };
+    let there = from.byte()?;
+    if there > INCARNATION | OWN_ID {
+        return Err(unknown("what a client calls an instance", there));
+    }
+    if there & INCARNATION != 0 {
+        registration.incarnation = Some(from.parsed()?);
+    }
+    if there & OWN_ID != 0 {
+        registration.own_id = Some(Arc::new(from.parsed()?));
+    }
+    Ok(registration)
 }
 
 fn locality(from: &mut Reader<'_>) -> Result<Arc<Locality>, DecodeError> {

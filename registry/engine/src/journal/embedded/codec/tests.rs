@@ -120,10 +120,10 @@ fn registration() -> impl Strategy<Value = Registration> {
         option::of(("[a-z]{1,5}", "[a-z]{0,5}")),
         liveness(),
         any::<bool>(),
-        option::of("[!-~]{1,20}"),
+        (option::of("[!-~]{1,20}"), option::of("[ -~ü]{1,20}")),
     )
         .prop_map(
-            |(cluster, weight, enabled, metadata, locality, liveness, expires, run)| Registration {
+            |(cluster, weight, enabled, metadata, locality, liveness, expires, (run, id))| Registration {
                 cluster: cluster.parse().unwrap(),
                 weight,
                 enabled,
@@ -134,6 +134,7 @@ fn registration() -> impl Strategy<Value = Registration> {
                 liveness,
                 expires,
                 incarnation: run.map(|run| run.parse().unwrap()),
+                own_id: id.map(|id| Arc::new(id.parse().unwrap())),
             },
         )
 }
