@@ -1,6 +1,8 @@
 //! Who means harm, or is broken: nothing that one client does costs another one anything, and nothing of it stays.
 
+mod big;
 mod churn;
+mod converging;
 mod cut;
 mod doors;
 mod drain;
