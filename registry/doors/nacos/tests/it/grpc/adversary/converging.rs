@@ -141,7 +141,7 @@ async fn all_converge(steps: Vec<Step>) {
         assert!(provider.is_set_up().await);
         match step {
             Step::Provide(service, ports) => {
-                let cluster = |port: u16| if port % 2 == 0 { "X" } else { "Y" };
+                let cluster = |port: u16| if port.is_multiple_of(2) { "X" } else { "Y" };
                 let instance =
                     |port: &u16| with(at("10.0.0.1", *port), json!({"clusterName": cluster(*port)}));
                 let instances: Vec<Value> = ports.iter().map(instance).collect();

@@ -17,6 +17,7 @@ mod restart;
 mod shared;
 mod strangers;
 mod unread;
+mod watching;
 
 use serde_json::Value;
 
