@@ -14,21 +14,12 @@ use beatrix_tests::registry::{Registry, Settings};
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
-/// A registry that speaks gRPC, and where.
+/// A registry, and where it speaks gRPC.
 async fn start() -> anyhow::Result<(Registry, SocketAddr)> {
-    let settings = Settings::new()
-        .flag("nacos_grpc_addr", "127.0.0.1:0")
-        // Or a failing test shows a line for each of thousands of registrations.
-        .flag("log", "warn,beatrix::serve=info");
+    // Or a failing test shows a line for each of thousands of registrations.
+    let settings = Settings::new().flag("log", "warn,beatrix::serve=info");
     let registry = settings.start().await?;
-    let addr = registry
-        .process
-        .line("where it speaks gRPC", SOON, |line| {
-            let said: Value = serde_json::from_str(&line.text).ok()?;
-            let fields = said.get("fields").unwrap_or(&said);
-            fields.get("nacos_grpc_addr")?.as_str()?.parse().ok()
-        })
-        .await;
+    let addr = registry.grpc_addr();
     Ok((registry, addr))
 }
 
