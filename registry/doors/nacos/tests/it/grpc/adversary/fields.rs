@@ -200,3 +200,43 @@ async fn json_that_is_odd_as_text_is_answered() {
     assert!(client.is_set_up().await);
     bystander.goes_on().await;
 }
+
+/// A reader might take the elements of an array for members, in their order; nobody has said which they are.
+#[tokio::test(start_paused = true)]
+async fn an_array_is_no_request_and_no_instance() {
+    let world = World::start().await;
+    let client = world.client().await;
+    let instance = json!(["10.0.0.1", 80, 1.0, true, true, "c", {}]);
+    let names = ["public", "DEFAULT_GROUP", "s"];
+    let whole = json!([
+        names[0],
+        names[1],
+        names[2],
+        "registerInstance",
+        at("10.0.0.1", 80)
+    ]);
+    let batched = json!([
+        names[0],
+        names[1],
+        names[2],
+        "batchRegisterInstance",
+        [at("10.0.0.1", 80)]
+    ]);
+    let in_batch = batch("s", std::slice::from_ref(&instance));
+    for (kind, request) in [
+        ("InstanceRequest", whole),
+        ("BatchInstanceRequest", batched),
+        ("InstanceRequest", registering("s", instance)),
+        ("BatchInstanceRequest", in_batch),
+        ("ServiceQueryRequest", json!(names)),
+        (
+            "SubscribeServiceRequest",
+            json!(["public", "DEFAULT_GROUP", "s", "", true]),
+        ),
+    ] {
+        let answered = answer(&client, kind, request.to_string()).await;
+        assert_ne!(answered["resultCode"], 200, "{kind} {request}");
+    }
+    let status = world.http.registry.status();
+    assert_eq!((status.instances, status.subscribers), (0, 0));
+}

@@ -204,3 +204,19 @@ async fn calls_that_are_cancelled_at_once_cost_at_most_their_own_connection() {
     assert_eq!(world.http.registry.status().instances, 1);
     bystander.goes_on().await;
 }
+
+/// Without a set-up nothing that it says is a sign of life: it would hold its place for ever.
+#[tokio::test(start_paused = true)]
+async fn one_who_is_never_set_up_is_dropped_whatever_else_it_says() {
+    let world = World::start().await;
+    let (connection, served) = world.connect().await;
+    let stream = connection.stream().await.unwrap();
+    for number in 1..=8 {
+        let answer = json!({"resultCode": 200, "requestId": number.to_string()});
+        stream.send("NotifySubscriberResponse", &answer);
+        stream.send("NoSuchRequest", &json!({}));
+        sleep(4 * S).await;
+    }
+    assert!(served.is_finished());
+    assert_eq!(world.grpc.counts().connections, 0);
+}
