@@ -1,6 +1,6 @@
 //! However a subscriber takes what it is told, and whatever changes meanwhile: once it takes all, it has what there is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -50,9 +50,12 @@ struct Subscriber {
     client: Client,
     /// What it is subscribed to, with the clusters.
     wants: BTreeMap<&'static str, &'static str>,
-    /// The last list of each service that it was pushed since.
+    /// The latest list of each service that it has taken since.
     knows: BTreeMap<String, Value>,
-    times: BTreeMap<String, u64>,
+    /// The times of all lists.
+    times: BTreeSet<(String, u64)>,
+    /// The times of the last pushes. An answer may be read before a push that came before it.
+    pushed: BTreeMap<String, u64>,
 }
 
 impl Subscriber {
@@ -61,26 +64,40 @@ impl Subscriber {
             client: world.client().await,
             wants: BTreeMap::new(),
             knows: BTreeMap::new(),
-            times: BTreeMap::new(),
+            times: BTreeSet::new(),
+            pushed: BTreeMap::new(),
         }
     }
 
-    fn later(&mut self, info: &Value) {
-        let (name, time) = (
-            info["name"].as_str().unwrap(),
-            info["lastRefTime"].as_u64().unwrap(),
-        );
-        let before = self.times.insert(name.to_owned(), time);
+    /// A list came.
+    fn came(&mut self, info: &Value) {
+        let (name, time) = name_and_time(info);
+        assert!(self.times.insert((name, time)), "two of one time: {info}");
+    }
+
+    /// A list was pushed.
+    fn was_pushed(&mut self, info: &Value) {
+        self.came(info);
+        let (name, time) = name_and_time(info);
+        let before = self.pushed.insert(name, time);
         assert!(before < Some(time), "{info} is not later than {before:?}");
+    }
+
+    /// Takes a list, unless it has a later one.
+    fn takes(&mut self, info: &Value) {
+        let (name, time) = name_and_time(info);
+        let knows = self.knows.entry(name).or_default();
+        if knows["lastRefTime"].as_u64() < Some(time) {
+            *knows = info.clone();
+        }
     }
 
     async fn subscribe(&mut self, service: &'static str, clusters: &'static str) {
         let answer = self.client.subscribe_to(service, clusters, true).await;
-        self.later(&answer["serviceInfo"]);
+        self.came(&answer["serviceInfo"]);
         // Who names other clusters has the answer, and no push because of it.
         if self.wants.insert(service, clusters).is_some() {
-            self.knows
-                .insert(service.to_owned(), answer["serviceInfo"].clone());
+            self.takes(&answer["serviceInfo"]);
         }
     }
 
@@ -98,13 +115,13 @@ impl Subscriber {
             let info = &word.json["serviceInfo"];
             let name = info["name"].as_str().unwrap();
             assert!(self.wants.contains_key(name), "it unsubscribed: {info}");
-            self.later(info);
+            self.was_pushed(info);
             match how {
                 How::Acknowledging => {
                     self.client
                         .stream
                         .acknowledge("NotifySubscriberResponse", &word.json);
-                    self.knows.insert(name.to_owned(), info.clone());
+                    self.takes(info);
                 }
                 How::Refusing => {
                     let refusal = json!({"resultCode": 500, "requestId": word.json["requestId"]});
@@ -122,15 +139,21 @@ impl Subscriber {
             let word = word.unwrap().unwrap();
             let answer = word.kind.replace("Request", "Response");
             self.client.stream.acknowledge(&answer, &word.json);
-            if let Some(name) = word.json["serviceInfo"]["name"].as_str()
-                && self.wants.contains_key(name)
+            let info = &word.json["serviceInfo"];
+            if info["name"]
+                .as_str()
+                .is_some_and(|name| self.wants.contains_key(name))
             {
-                self.later(&word.json["serviceInfo"]);
-                self.knows
-                    .insert(name.to_owned(), word.json["serviceInfo"].clone());
+                self.was_pushed(info);
+                self.takes(info);
             }
         }
     }
+}
+
+fn name_and_time(info: &Value) -> (String, u64) {
+    let name = info["name"].as_str().unwrap().to_owned();
+    (name, info["lastRefTime"].as_u64().unwrap())
 }
 
 async fn all_converge(steps: Vec<Step>) {
@@ -154,13 +177,10 @@ async fn all_converge(steps: Vec<Step>) {
             Step::Unsubscribe(service) => {
                 let service = SERVICES[service];
                 let answer = subscriber.client.subscribe_to(service, "", false).await;
+                subscriber.came(&answer["serviceInfo"]);
                 subscriber.wants.remove(service);
                 subscriber.knows.remove(service);
                 subscriber.pass_over().await;
-                subscriber.times.insert(
-                    service.to_owned(),
-                    answer["serviceInfo"]["lastRefTime"].as_u64().unwrap(),
-                );
             }
             Step::Take(how, millis) => subscriber.take(how, Duration::from_millis(millis)).await,
             Step::Reconnect => {
