@@ -14,6 +14,7 @@ use super::counts::count;
 use super::kind::Kind;
 use super::message::Outgoing;
 use super::naming::{instances, lists, patterns, services};
+use super::wire::Object;
 
 /// The answer to a server check.
 #[derive(Debug, Serialize)]
@@ -35,7 +36,14 @@ pub(super) async fn answer(connection: &Arc<Connection>, payload: &Payload) -> R
     let counters = &connection.shared.counters;
     count(&counters.requests);
     let kind = match Kind::of(payload.kind()) {
-        Some(Kind::ServerCheck) => return Ok(server_check(connection)),
+        Some(Kind::ServerCheck) => {
+            // Not in Nacos. A client of Rust says nothing else while it has nothing to do, and does not answer when it is
+            // asked whether it lives.
+            if connection.client().is_some() {
+                connection.pulse.heard(Instant::now());
+            }
+            return Ok(server_check(connection));
+        }
         Some(Kind::OfServers) => {
             let message = format!(" invoke {} from sdk is forbidden", payload.kind());
             count(&counters.failed);
@@ -47,7 +55,7 @@ pub(super) async fn answer(connection: &Arc<Connection>, payload: &Payload) -> R
             return Ok(Failure::new(codes::NO_HANDLER, "RequestHandler Not Found").of_connection());
         }
     };
-    if connection.client().is_none() || connection.has_ended() {
+    if !connection.is_set_up().await {
         count(&counters.failed);
         return match kind {
             Kind::HealthCheck => Err(Status::unavailable("the connection is not set up")),
@@ -117,7 +125,7 @@ async fn naming(connection: &Connection, kind: Kind, payload: &Payload) -> Resul
 
 /// Reads a request. What can be read is a sign of life.
 fn read<'a, T: Deserialize<'a>>(connection: &Connection, payload: &'a Payload) -> Result<T, Outgoing> {
-    let request = serde_json::from_slice(payload.json()).map_err(|error| {
+    let Object(request) = serde_json::from_slice(payload.json()).map_err(|error| {
         let message = format!("the request cannot be read: {error}");
         Failure::new(codes::BAD_GATEWAY, message).of_connection()
     })?;

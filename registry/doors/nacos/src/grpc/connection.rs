@@ -5,6 +5,7 @@
 //! it is left then, in this door or behind it.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,8 +13,8 @@ use std::time::Duration;
 use beatrix_core::model::{Endpoint, Health, Origin, Registration, ServiceKey, SessionId, Surface, Wall};
 use beatrix_engine::WriteError;
 use serde::Serialize;
-use tokio::sync::RwLock;
-use tokio::time::{Instant, sleep};
+use tokio::sync::{Notify, RwLock};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Failure;
@@ -28,6 +29,9 @@ use crate::door::Nacos;
 
 /// After a failure of the journal, before its instances are tried to be removed again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a request waits for the set-up of its connection, once the stream was asked for.
+const SET_UP_WITHIN: Duration = Duration::from_secs(1);
 
 /// Who a client says that it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +59,10 @@ pub(super) struct Connection {
     client: OnceLock<Client>,
     /// Whether its stream is open.
     streams: AtomicBool,
+    /// Whether a stream has been asked for: then its set-up is on its way.
+    streams_soon: AtomicBool,
+    /// Told when it is set up, or ends.
+    settled: Notify,
     /// Whether it has registered anything.
     published: AtomicBool,
     /// Whether it watches, or has watched, a pattern.
@@ -90,6 +98,8 @@ impl Connection {
             ref_times: RefTimes::default(),
             client: OnceLock::new(),
             streams: AtomicBool::new(false),
+            streams_soon: AtomicBool::new(false),
+            settled: Notify::new(),
             published: AtomicBool::new(false),
             watches_patterns: AtomicBool::new(false),
             asked: AtomicU64::new(0),
@@ -107,6 +117,33 @@ impl Connection {
     pub(super) fn set_up(&self, client: Client) {
         let _only_the_first = self.client.set(client);
         self.pulse.heard(Instant::now());
+        self.settled.notify_waiters();
+    }
+
+    /// A stream is asked for. To be called in the order in which requests come.
+    pub(super) fn expect_stream(&self) {
+        self.streams_soon.store(true, Ordering::Release);
+    }
+
+    /// Whether it is set up. If its stream was asked for before, that is waited for: some clients do not wait between
+    /// their set-up and their first request, and nothing keeps the one that came later from being looked at earlier.
+    pub(super) async fn is_set_up(&self) -> bool {
+        let ready = || self.client().is_some() || self.has_ended();
+        if !ready() && self.streams_soon.load(Ordering::Acquire) {
+            let waited = async {
+                loop {
+                    let mut settled = pin!(self.settled.notified());
+                    // Before it is looked again, so that nothing is missed in between.
+                    settled.as_mut().enable();
+                    if ready() {
+                        return;
+                    }
+                    settled.await;
+                }
+            };
+            let _as_it_is_then = timeout(SET_UP_WITHIN, waited).await;
+        }
+        self.client().is_some() && !self.has_ended()
     }
 
     /// Takes the stream, if it is not taken.
@@ -126,7 +163,9 @@ impl Connection {
             }
             return;
         }
-        self.pulse.heard(now);
+        if self.client().is_some() {
+            self.pulse.heard(now);
+        }
         if let Some(acknowledged) = self.outbox.answered(request, well) {
             count(&self.shared.counters.acknowledged);
             let hub = self.nacos.registry.hub();
@@ -164,6 +203,7 @@ impl Connection {
     pub(super) fn end(&self, why: &'static str) -> bool {
         let first = self.outbox.end(why);
         self.over.cancel();
+        self.settled.notify_waiters();
         first
     }
 

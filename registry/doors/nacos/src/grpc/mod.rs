@@ -17,6 +17,9 @@
 //! # Differences from Nacos
 //!
 //! - A change of a quiet service is pushed at once, those of the next 50 ms in one more push (Nacos: after 500 ms).
+//! - A request that comes right behind the set-up of its connection waits for it, for a second at most.
+//! - A server check of a connection that is set up is a sign of life (Nacos: it is none, and drops the clients of
+//!   `nacos_rust_client` now and then, which say nothing else while they are idle).
 //! - A connection whose stream ends has ended. Nacos lets it live until it is silent; no client uses one.
 //! - Who asks for his health on a connection that is not set up is answered by a failed call, `UNAVAILABLE`. Nacos
 //!   answers with code 301, which Go's and Python's clients take for health.

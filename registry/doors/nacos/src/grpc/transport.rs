@@ -55,7 +55,13 @@ where
 {
     let settings = &connection.shared.settings;
     let calling = Arc::clone(connection);
-    let service = service_fn(move |request| call(Arc::clone(&calling), request));
+    let service = service_fn(move |request: Request<Incoming>| {
+        // Here and not where it is answered: that is a task for each request, and they run in any order.
+        if request.uri().path() == STREAM {
+            calling.expect_stream();
+        }
+        call(Arc::clone(&calling), request)
+    });
     let mut http = pin!(
         http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::{self, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::wire::Scalar;
@@ -29,7 +30,7 @@ pub(super) struct InstanceRequest<'a> {
     #[serde(borrow, default)]
     pub(super) r#type: Option<Scalar<'a>>,
     #[serde(borrow, default)]
-    pub(super) instance: Option<InstanceJson<'a>>,
+    pub(super) instance: Option<Object<InstanceJson<'a>>>,
 }
 
 /// `BatchInstanceRequest`.
@@ -45,7 +46,7 @@ pub(super) struct BatchRequest<'a> {
     #[serde(borrow, default)]
     pub(super) r#type: Option<Scalar<'a>>,
     #[serde(borrow, default)]
-    pub(super) instances: Option<Vec<InstanceJson<'a>>>,
+    pub(super) instances: Option<Vec<Object<InstanceJson<'a>>>>,
 }
 
 /// An instance as a client describes it.
@@ -159,6 +160,22 @@ pub(super) struct AnswerJson<'a> {
     pub(super) request_id: Option<Scalar<'a>>,
     #[serde(default)]
     pub(super) result_code: Option<i64>,
+}
+
+/// A JSON object. An array would be taken for its members, in the order in which they stand here.
+#[derive(Debug)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        if !raw.get().starts_with('{') {
+            return Err(de::Error::custom("it is no object"));
+        }
+        serde_json::from_str(raw.get())
+            .map(Self)
+            .map_err(de::Error::custom)
+    }
 }
 
 /// The text of a member, or nothing.

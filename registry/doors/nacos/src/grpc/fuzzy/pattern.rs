@@ -45,7 +45,7 @@ impl Pattern {
         })
     }
 
-    pub(super) fn matches(&self, service: &ServiceKey) -> bool {
+    pub(in crate::grpc) fn matches(&self, service: &ServiceKey) -> bool {
         self.namespace == service.namespace
             && self.group.matches(service.group.as_str())
             && self.service.matches(service.name.as_str())

@@ -7,7 +7,7 @@ use crate::grpc::answer::{Failure, codes, success};
 use crate::grpc::connection::Connection;
 use crate::grpc::kind::Kind;
 use crate::grpc::message::Outgoing;
-use crate::grpc::wire::{BatchRequest, InstanceJson, InstanceRequest, Names, text};
+use crate::grpc::wire::{BatchRequest, InstanceJson, InstanceRequest, Names, Object, text};
 use crate::instance::{self, Instance, Lives, Registering};
 use crate::metadata;
 use crate::operations;
@@ -56,7 +56,7 @@ pub(in crate::grpc) async fn held(
     request: InstanceRequest<'_>,
 ) -> Result<Outgoing, Failure> {
     let service = names(request.namespace, request.group_name, request.service_name).key()?;
-    let (instances, done) = match wish(request.r#type, request.instance)? {
+    let (instances, done) = match wish(request.r#type, request.instance.map(|Object(instance)| instance))? {
         Wish::Register(instance) => {
             let lives = Lives::Held(connection.session);
             let registering = read(connection, service.clone(), instance, lives)?;
@@ -80,7 +80,7 @@ pub(in crate::grpc) async fn batch(
         other => return Err(unsupported(other)),
     }
     let lives = Lives::Held(connection.session);
-    let read = |instance| read(connection, service.clone(), instance, lives).map(one);
+    let read = |Object(instance)| read(connection, service.clone(), instance, lives).map(one);
     let instances: Result<Vec<_>, Failure> = request
         .instances
         .unwrap_or_default()
@@ -103,7 +103,7 @@ pub(in crate::grpc) async fn persistent(
 ) -> Result<Outgoing, Failure> {
     let service = names(request.namespace, request.group_name, request.service_name).key()?;
     let nacos = &connection.nacos;
-    let done = match wish(request.r#type, request.instance)? {
+    let done = match wish(request.r#type, request.instance.map(|Object(instance)| instance))? {
         Wish::Register(instance) => {
             let Registering {
                 service,

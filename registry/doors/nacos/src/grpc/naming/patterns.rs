@@ -23,10 +23,14 @@ pub(in crate::grpc) async fn watch(
     let wish = match &*text(request.watch_type) {
         "WATCH" => {
             let known = request.received_group_keys.unwrap_or_default();
+            let known = known.iter().filter_map(|key| service_of(&key.0));
+            let known = known.filter(|service| pattern.matches(service));
+            // Nobody was told of more.
+            let known = known.take(GRPC_FUZZY_SERVICES_PER_PATTERN_MAX).collect();
             Wish::Watch {
                 pattern,
                 begins: request.initializing.unwrap_or(false),
-                known: known.iter().filter_map(|key| service_of(&key.0)).collect(),
+                known,
             }
         }
         "CANCEL_WATCH" => Wish::Cancel { pattern },

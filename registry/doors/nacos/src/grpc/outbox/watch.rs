@@ -38,6 +38,9 @@ pub(super) struct Watch {
     sent: VecDeque<Sent>,
     /// When it is to be told once more, whatever there is to tell.
     pub(super) due: Option<Instant>,
+    /// Nothing is told before this: it could overtake the answer to the subscription, and not every client compares the
+    /// times of lists.
+    settled: Instant,
 }
 
 /// What there is to tell.
@@ -65,8 +68,8 @@ pub(super) enum Answered {
 }
 
 impl Watch {
-    /// A new one, whose client is answered with the state that there is now: pushed is what comes after it, or at `due`
-    /// the same once more.
+    /// A new one, whose client is answered with the state that there is now: pushed is what there is at `due`, if only the
+    /// same once more, and what comes after it.
     pub(super) fn new(
         service: ServiceKey,
         clusters: Arc<str>,
@@ -84,6 +87,7 @@ impl Watch {
             told: None,
             sent: VecDeque::new(),
             due: Some(due),
+            settled: due,
         };
         watch.look();
         watch.told = watch.news;
@@ -101,7 +105,7 @@ impl Watch {
 
     /// What is to be told at `now`, if anything is.
     pub(super) fn to_tell(&self, now: Instant) -> Option<News> {
-        let revision = self.news?;
+        let revision = self.news.filter(|_| now >= self.settled)?;
         let fresh = self.news > self.told;
         let due = self.due.is_some_and(|due| due <= now);
         (fresh || due).then_some(News {
