@@ -34,8 +34,7 @@ pub(crate) async fn serve_grpc(
         };
         let door = door.clone();
         connections.spawn(async move {
-            door.serve(stream, peer).await;
-            drop(place);
+            door.serve_holding(stream, peer, place).await;
         });
     }
     drop(listener);

@@ -96,7 +96,7 @@ impl Catalog {
         for number in self.sessions.of(session) {
             self.plan_leaving(number, Reason::SessionClosed, now, &mut plan);
         }
-        self.standbys.drop_session(session);
+        self.standbys.closed(session);
         self.carry_out(plan, now)
     }
 

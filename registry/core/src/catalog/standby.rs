@@ -46,6 +46,8 @@ pub(super) struct Standbys {
     at: BTreeMap<u32, Queue>,
     /// By connection and service.
     of: BTreeSet<Place>,
+    /// Connections that have ended and whose instances stay for a while: they wait for nothing.
+    leaving: BTreeSet<SessionId>,
 }
 
 impl Standbys {
@@ -89,8 +91,14 @@ impl Standbys {
         self.of.range(all).map(|(.., slot)| *slot)
     }
 
+    /// The connection has closed.
+    pub(super) fn closed(&mut self, session: SessionId) {
+        self.leaving.remove(&session);
+        self.drop_session(session);
+    }
+
     /// The connection waits for nothing any more.
-    pub(super) fn drop_session(&mut self, session: SessionId) {
+    fn drop_session(&mut self, session: SessionId) {
         let all = (session, 0, 0)..=(session, u32::MAX, u32::MAX);
         while let Some(place) = self.of.range(all.clone()).next().copied() {
             self.drop_one(place);
@@ -167,6 +175,13 @@ impl Catalog {
         }
     }
 
+    /// The connection has ended, and its instances stay until it is closed. What it said counts for as long as nobody else
+    /// says anything of them: it waits for none that another has, or takes from it.
+    pub fn session_leaves(&mut self, session: SessionId) {
+        self.standbys.drop_session(session);
+        self.standbys.leaving.insert(session);
+    }
+
     /// A connection no longer says anything of an instance that another has.
     pub(super) fn waits_no_longer(&mut self, session: SessionId, number: u32) {
         if let Some(index) = self.slots.get(number).map(|slot| slot.service) {
@@ -197,7 +212,8 @@ impl Catalog {
         if let Liveness::Session(session) = by {
             self.standbys.drop_one((*session, index, number));
         }
-        if let Some(standby) = displaced.filter(|_| !given_up) {
+        let leaving = |standby: &Standby| self.standbys.leaving.contains(&standby.session);
+        if let Some(standby) = displaced.filter(|standby| !given_up && !leaving(standby)) {
             self.standbys.push(index, number, standby);
         }
     }

@@ -30,7 +30,11 @@
 //! | `nacos_grpc_requests_in_flight_max` | 256 of one connection; can be set | they wait in the client's transport |
 //! | `nacos_grpc_message_bytes_max` | 10 MiB, as in Nacos; can be set | the call fails with `OUT_OF_RANGE`, the stream ends |
 //! | `grpc_subscriptions_per_connection_max` | 10,000 services | code 503 |
-//! | `grpc_fuzzy_patterns_max` | 100 patterns of services, whoever watches them | code 50310 |
+//! | `grpc_clusters_bytes_max` | 1024 bytes of `clusters` in a subscription | code 400 |
+//! | `grpc_receiving_bytes_max` | twice a message of what one connection sends and has not finished | the call fails |
+//! | `grpc_call_seconds_max` | 30 s for a call, with the time to receive it | the call fails |
+//! | `grpc_fuzzy_pattern_bytes_max` | 720 bytes of a pattern | code 400 |
+//! | `grpc_fuzzy_patterns_max` | 1,000 patterns of services, whoever watches them | code 50310 |
 //! | `grpc_fuzzy_patterns_per_connection_max` | 20 of one connection | code 50310 |
 //! | `grpc_fuzzy_services_per_pattern_max` | 500 services that match a pattern, as in Nacos | code 50311; further ones are not told of |
 //! | `grpc_text_bytes_max` | 128 bytes of what a client says of itself | cut off where it is shown |
@@ -97,7 +101,7 @@ pub const GRPC_SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 10_000;
 pub const GRPC_TEXT_BYTES_MAX: usize = 128;
 
 /// How many patterns of services may be watched over gRPC. Nacos 3.x: 20 (`nacos.naming.fuzzy.watch.max.pattern.count`).
-pub const GRPC_FUZZY_PATTERNS_MAX: usize = 100;
+pub const GRPC_FUZZY_PATTERNS_MAX: usize = 1_000;
 
 /// How many of them one connection may watch.
 pub const GRPC_FUZZY_PATTERNS_PER_CONNECTION_MAX: usize = 20;
@@ -105,3 +109,13 @@ pub const GRPC_FUZZY_PATTERNS_PER_CONNECTION_MAX: usize = 20;
 /// Of how many services that match a pattern its watchers are told. Nacos 3.x:
 /// `nacos.naming.fuzzy.watch.max.pattern.match.service.count`.
 pub const GRPC_FUZZY_SERVICES_PER_PATTERN_MAX: usize = 500;
+
+/// How long a pattern may be, in bytes: a namespace, a group and a service of the greatest length, and what stands
+/// between and around them.
+pub const GRPC_FUZZY_PATTERN_BYTES_MAX: usize = 64 + 128 + 512 + 16;
+
+/// How long `clusters` of a subscription over gRPC may be, in bytes. It is kept, and echoed in every push.
+pub const GRPC_CLUSTERS_BYTES_MAX: usize = 1_024;
+
+/// How long a call may take, with the time in which its message is received.
+pub const GRPC_CALL_SECONDS_MAX: u64 = 30;

@@ -276,6 +276,12 @@ impl Registry {
         .await
     }
 
+    /// A connection has ended, and will be closed later: its instances stay until then, unless another connection takes them
+    /// over. To be called when nothing of it is under way any more.
+    pub fn leave_session(&self, session: SessionId) {
+        self.inner.catalog.lock().session_leaves(session);
+    }
+
     /// Removes all instances of a connection that has closed.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use std::time::Duration;
 use beatrix_core::model::{Endpoint, Health, Origin, Registration, ServiceKey, SessionId, Surface, Wall};
 use beatrix_engine::WriteError;
 use serde::Serialize;
-use tokio::sync::{Notify, RwLock};
+use tokio::sync::{Notify, RwLock, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,7 @@ use super::fuzzy::{Granted, Wish};
 use super::message::Outgoing;
 use super::outbox::Outbox;
 use super::pulse::{Look, Pulse};
+use super::receiving::Receiving;
 use super::ref_time::RefTimes;
 use super::shared::Shared;
 use crate::door::Nacos;
@@ -56,6 +57,7 @@ pub(super) struct Connection {
     pub(super) pulse: Pulse,
     pub(super) outbox: Arc<Outbox>,
     pub(super) ref_times: RefTimes,
+    pub(super) receiving: Receiving,
     client: OnceLock<Client>,
     /// Whether its stream is open.
     streams: AtomicBool,
@@ -96,6 +98,7 @@ impl Connection {
             pulse: Pulse::new(Instant::now()),
             outbox: Arc::default(),
             ref_times: RefTimes::default(),
+            receiving: Receiving::default(),
             client: OnceLock::new(),
             streams: AtomicBool::new(false),
             streams_soon: AtomicBool::new(false),
@@ -207,6 +210,13 @@ impl Connection {
         first
     }
 
+    /// Ends it once what waits is pushed. No request is taken meanwhile.
+    pub(super) fn finish(&self, why: &'static str) {
+        self.outbox.finish(why);
+        self.over.cancel();
+        self.settled.notify_waiters();
+    }
+
     /// Whether it has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.over.is_cancelled()
@@ -247,10 +257,13 @@ impl Connection {
             return None;
         }
         self.watches_patterns.store(true, Ordering::Release);
-        self.hand_over(wish).await
+        let granted = self.hand_over(wish).await?;
+        // It stands in line now: what is handed over at the end stands behind it.
+        drop(ended);
+        granted.await.ok()
     }
 
-    async fn hand_over(&self, wish: Wish) -> Option<Granted> {
+    async fn hand_over(&self, wish: Wish) -> Option<oneshot::Receiver<Granted>> {
         let SessionId(watcher) = self.session;
         let feed = &self.shared.feed;
         feed.wish(&self.shared.nacos, watcher, &self.outbox, wish).await
@@ -262,15 +275,26 @@ impl Connection {
         self.end("the connection has ended");
         // Whoever is registering finishes, and nobody begins: so this is the last word about its instances.
         *self.ended.write().await = true;
-        if self.watches_patterns.load(Ordering::Acquire) {
-            self.hand_over(Wish::Leave).await;
+        // Side by side: its instances do not wait for those who look through a namespace for a pattern.
+        tokio::join!(self.leave_patterns(), self.leave_instances());
+    }
+
+    async fn leave_patterns(&self) {
+        if self.watches_patterns.load(Ordering::Acquire)
+            && let Some(done) = self.hand_over(Wish::Leave).await
+        {
+            let _done_or_the_registry_has_ended = done.await;
         }
+    }
+
+    async fn leave_instances(&self) {
         if !self.published.load(Ordering::Acquire) {
             return;
         }
         let registry = &self.nacos.registry;
         let grace = self.shared.settings.reconnect_grace;
         if !grace.is_zero() {
+            registry.leave_session(self.session);
             tokio::select! {
                 () = sleep(grace) => {}
                 () = registry.stopping() => return,

@@ -3,7 +3,8 @@
 //!
 //! In the order in which a client meets them:
 //!
-//! - `transport`: HTTP/2 and the two methods on it; `codec`, `message`: what goes over it.
+//! - `transport`: HTTP/2 and the two methods on it; `receiving`: how much may be under way; `codec`, `message`: what goes
+//!   over it.
 //! - `connection`: who it is, what it has registered, and how it ends; `shared`: what all have in common. `pulse`: when a
 //!   client was last heard of, and what follows.
 //! - `hearing`: the receiving half of its stream, set-up and acknowledgements. `pushes`: the sending half; `outbox`: what
@@ -46,6 +47,7 @@ mod naming;
 mod outbox;
 mod pulse;
 mod pushes;
+mod receiving;
 mod ref_time;
 mod settings;
 mod shared;
@@ -84,7 +86,16 @@ impl Grpc {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        transport::serve(&self.0, io, peer).await;
+        self.serve_holding(io, peer, ()).await;
+    }
+
+    /// The same; `held`, a place among the connections that there may be, is let go as soon as the transport has ended.
+    pub async fn serve_holding<I, H>(&self, io: I, peer: SocketAddr, held: H)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        H: Send,
+    {
+        transport::serve(&self.0, io, peer, held).await;
     }
 
     /// A connection was one too many, and was not served.

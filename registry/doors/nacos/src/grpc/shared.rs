@@ -58,7 +58,8 @@ impl Shared {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         // In this order, so that no more are acknowledged than were sent.
         let acknowledged = read(&self.counters.acknowledged);
-        let sent = read(&self.counters.pushed);
+        let again = read(&self.counters.pushed_again);
+        let sent = read(&self.counters.pushed).saturating_sub(again);
         self.shown_from.show(Pushed { sent, acknowledged }, reset)
     }
 

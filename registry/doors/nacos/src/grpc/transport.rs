@@ -25,7 +25,9 @@ use super::hearing::hear;
 use super::message::Outgoing;
 use super::pulse::ASKED_AFTER;
 use super::pushes::Pushes;
+use super::receiving::Bounded;
 use super::shared::Shared;
+use crate::limits::GRPC_CALL_SECONDS_MAX;
 
 /// How much may wait in memory for a peer that does not read.
 const SEND_BUFFER_MAX: usize = 64 * 1024;
@@ -34,19 +36,24 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// Headers are a path and a few names.
 const HEADERS_BYTES_MAX: u32 = 16 * 1024;
+/// How long a message may be on a connection that is not set up. Those that come then ask whether this is a server.
+const STRANGERS_MESSAGE_MAX: usize = 1024 * 1024;
+const CALL_MAX: Duration = Duration::from_secs(GRPC_CALL_SECONDS_MAX);
 /// How long a transport may take to end in order.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
-/// Serves one connection until it has ended, and has left nothing behind.
-pub(super) async fn serve<I>(shared: &Arc<Shared>, io: I, peer: SocketAddr)
+/// Serves one connection until it has ended, and has left nothing behind. As soon as its transport has ended `held` is let
+/// go: a client that comes back needs the place while the instances of its former connection wait for it.
+pub(super) async fn serve<I, H>(shared: &Arc<Shared>, io: I, peer: SocketAddr, held: H)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Send,
 {
     let connection = Arc::new(Connection::new(shared, peer));
     let place = shared.enter(&connection);
     run(&connection, io).await;
+    drop((place, held));
     connection.close().await;
-    drop(place);
 }
 
 async fn run<I>(connection: &Arc<Connection>, io: I)
@@ -85,7 +92,7 @@ where
             () = sleep_until(due) => due = connection.look(Instant::now(), due),
             // What was written last has been pushed.
             () = &mut stopped => {
-                connection.end("the registry is stopping");
+                connection.finish("the registry is stopping");
                 break;
             }
             () = connection.is_over() => break,
@@ -96,10 +103,23 @@ where
 }
 
 async fn call(connection: Arc<Connection>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    let max = connection.shared.settings.message_bytes_max;
+    let mut max = connection.shared.settings.message_bytes_max;
+    if connection.client().is_none() {
+        max = max.min(STRANGERS_MESSAGE_MAX);
+    }
     let mut grpc = Grpc::new(Messages).max_decoding_message_size(max);
     Ok(match request.uri().path() {
-        REQUEST => grpc.unary(Calls(connection), request).await,
+        REQUEST => {
+            // Twice: a long message may follow another that is still being answered.
+            let bound = max.saturating_mul(2);
+            let receiving = Arc::clone(&connection.receiving);
+            let request = request.map(|body| Bounded::new(body, receiving, bound));
+            let answer = grpc.unary(Calls(connection), request);
+            match timeout(CALL_MAX, answer).await {
+                Ok(answer) => answer,
+                Err(_) => Status::deadline_exceeded("the call took too long").into_http(),
+            }
+        }
         STREAM => grpc.streaming(Streams(connection), request).await,
         _ => Status::unimplemented("there is no such method").into_http(),
     })

@@ -62,14 +62,15 @@ struct Request {
 pub(in crate::grpc) struct Feed(OnceLock<mpsc::Sender<Request>>);
 
 impl Feed {
-    /// Hands a wish over. `None` if the registry has stopped.
+    /// Puts a wish into the line. `None` if the registry has stopped. No answer will come if it, or the connection, has
+    /// ended by then.
     pub(in crate::grpc) async fn wish(
         &self,
         nacos: &Nacos,
         watcher: u64,
         outbox: &Arc<Outbox>,
         wish: Wish,
-    ) -> Option<Granted> {
+    ) -> Option<oneshot::Receiver<Granted>> {
         let requests = self.0.get_or_init(|| {
             let (requests, queue) = mpsc::channel(QUEUE);
             tokio::spawn(run(nacos.clone(), queue));
@@ -83,7 +84,7 @@ impl Feed {
             reply,
         };
         requests.send(request).await.ok()?;
-        granted.await.ok()
+        Some(granted)
     }
 }
 
@@ -91,6 +92,8 @@ impl Feed {
 struct Watched {
     pattern: Pattern,
     services: BTreeSet<ServiceKey>,
+    /// Whether more match than are in there.
+    full: bool,
     watchers: BTreeMap<u64, Weak<Outbox>>,
 }
 
@@ -144,6 +147,7 @@ async fn run(nacos: Nacos, mut queue: mpsc::Receiver<Request>) {
                     for service in touched {
                         look(&nacos, &mut known.all, &service);
                     }
+                    refill(&nacos, &mut known.all).await;
                 }
                 Followed::Lost => look_through(&nacos, &mut known.all).await,
             },
@@ -165,21 +169,23 @@ async fn take(nacos: &Nacos, known: &mut Known, request: Request) {
             known: knows,
         } => match outbox.upgrade() {
             Some(outbox) => watch(nacos, known, watcher, &outbox, pattern, begins, &knows).await,
-            None => Granted::No,
+            None => None,
         },
         Wish::Cancel { pattern } => {
             known.leave(watcher, |text| text == pattern.text);
             if let Some(outbox) = outbox.upgrade() {
                 outbox.patterns(|patterns| patterns.forget(&pattern.text));
             }
-            Granted::Yes
+            Some(Granted::Yes)
         }
         Wish::Leave => {
             known.leave(watcher, |_| true);
-            Granted::Yes
+            Some(Granted::Yes)
         }
     };
-    let _gone_if_nobody_waits = reply.send(granted);
+    if let Some(granted) = granted {
+        let _gone_if_nobody_waits = reply.send(granted);
+    }
 }
 
 impl Known {
@@ -222,28 +228,28 @@ async fn watch(
     pattern: Pattern,
     begins: bool,
     knows: &BTreeSet<ServiceKey>,
-) -> Granted {
+) -> Option<Granted> {
     let text = pattern.text.clone();
-    if outbox.patterns(|patterns| patterns.may_watch(&text)) != Some(true) {
-        return Granted::No;
+    // Without an answer: the connection has ended.
+    if !outbox.patterns(|patterns| patterns.may_watch(&text))? {
+        return Some(Granted::No);
     }
     if !all.contains_key(&text) {
         if all.len() >= GRPC_FUZZY_PATTERNS_MAX {
-            return Granted::No;
+            return Some(Granted::No);
         }
-        let services = matching(nacos, &pattern).await;
+        let (services, full) = matching(nacos, &pattern).await;
         let watched = Watched {
             pattern,
             services,
+            full,
             watchers: BTreeMap::new(),
         };
         all.insert(text.clone(), watched);
     }
-    let Some(watched) = all.get_mut(&text) else {
-        return Granted::No;
-    };
+    let watched = all.get_mut(&text)?;
     watched.watchers.insert(watcher, Arc::downgrade(outbox));
-    let full = watched.services.len() >= GRPC_FUZZY_SERVICES_PER_PATTERN_MAX;
+    let full = watched.full;
     let came: Vec<_> = watched.services.difference(knows).cloned().collect();
     // Of more services than are told of nobody knows which are gone.
     let gone = |_: &&ServiceKey| !full;
@@ -261,11 +267,11 @@ async fn watch(
         Vec::new()
     };
     outbox.patterns(|patterns| patterns.watch(&text, begins, &came, went, Instant::now()));
-    if full { Granted::Partly } else { Granted::Yes }
+    Some(if full { Granted::Partly } else { Granted::Yes })
 }
 
-/// The services that match now, no more than are told of.
-async fn matching(nacos: &Nacos, pattern: &Pattern) -> BTreeSet<ServiceKey> {
+/// The services that match now, no more than are told of, and whether there are more.
+async fn matching(nacos: &Nacos, pattern: &Pattern) -> (BTreeSet<ServiceKey>, bool) {
     let query = DirectoryQuery {
         namespace: pattern.namespace.as_str(),
         group: None,
@@ -277,12 +283,20 @@ async fn matching(nacos: &Nacos, pattern: &Pattern) -> BTreeSet<ServiceKey> {
         limit: usize::MAX,
     };
     let (names, _) = catalog::names(nacos, query).await;
-    let matching = names.into_iter().filter(|service| pattern.matches(service));
-    matching.take(GRPC_FUZZY_SERVICES_PER_PATTERN_MAX).collect()
+    let mut matching = names.into_iter().filter(|service| pattern.matches(service));
+    let services = matching
+        .by_ref()
+        .take(GRPC_FUZZY_SERVICES_PER_PATTERN_MAX)
+        .collect();
+    (services, matching.next().is_some())
 }
 
 /// Looks whether a service came or went, and tells those who watch it.
 fn look(nacos: &Nacos, all: &mut All, service: &ServiceKey) {
+    // First, since a view is made anew for whoever asks.
+    if !all.values().any(|watched| watched.pattern.matches(service)) {
+        return;
+    }
     let view = nacos.registry.view(service.borrowed());
     let there = view.is_some_and(|view| view.members().next().is_some());
     for watched in all.values_mut() {
@@ -294,8 +308,9 @@ fn look(nacos: &Nacos, all: &mut All, service: &ServiceKey) {
 
 fn set(watched: &mut Watched, service: &ServiceKey, there: bool) {
     let changed = if there {
-        watched.services.len() < GRPC_FUZZY_SERVICES_PER_PATTERN_MAX
-            && watched.services.insert(service.clone())
+        let room = watched.services.len() < GRPC_FUZZY_SERVICES_PER_PATTERN_MAX;
+        watched.full |= !room && !watched.services.contains(service);
+        room && watched.services.insert(service.clone())
     } else {
         watched.services.remove(service)
     };
@@ -308,10 +323,23 @@ fn set(watched: &mut Watched, service: &ServiceKey, there: bool) {
     }
 }
 
+/// Where there is room again for services that are not told of, some of them are.
+async fn refill(nacos: &Nacos, all: &mut All) {
+    for watched in all.values_mut() {
+        if watched.full && watched.services.len() < GRPC_FUZZY_SERVICES_PER_PATTERN_MAX {
+            let (now, full) = matching(nacos, &watched.pattern).await;
+            for service in now {
+                set(watched, &service, true);
+            }
+            watched.full = full;
+        }
+    }
+}
+
 /// So much has changed that nobody knows what: all is looked at anew.
 async fn look_through(nacos: &Nacos, all: &mut All) {
     for watched in all.values_mut() {
-        let now = matching(nacos, &watched.pattern).await;
+        let (now, full) = matching(nacos, &watched.pattern).await;
         let went: Vec<_> = watched.services.difference(&now).cloned().collect();
         for service in went {
             set(watched, &service, false);
@@ -319,5 +347,6 @@ async fn look_through(nacos: &Nacos, all: &mut All) {
         for service in now {
             set(watched, &service, true);
         }
+        watched.full = full;
     }
 }

@@ -1,6 +1,6 @@
 //! Instances: registered and deregistered, one by one or all that a connection has in a service.
 
-use beatrix_core::model::{Endpoint, Health, Registration, ServiceKey, Weight};
+use beatrix_core::model::{Endpoint, Health, LivenessKind, Marks, Registration, ServiceKey, Weight};
 use serde::Serialize;
 
 use crate::grpc::answer::{Failure, codes, success};
@@ -9,6 +9,7 @@ use crate::grpc::kind::Kind;
 use crate::grpc::message::Outgoing;
 use crate::grpc::wire::{BatchRequest, InstanceJson, InstanceRequest, Names, Object, text};
 use crate::instance::{self, Instance, Lives, Registering};
+use crate::limits::BATCH_ENTRIES_MAX;
 use crate::metadata;
 use crate::operations;
 use crate::params::Param;
@@ -56,16 +57,41 @@ pub(in crate::grpc) async fn held(
     request: InstanceRequest<'_>,
 ) -> Result<Outgoing, Failure> {
     let service = names(request.namespace, request.group_name, request.service_name).key()?;
+    let mut awaited = None;
     let (instances, done) = match wish(request.r#type, request.instance.map(|Object(instance)| instance))? {
         Wish::Register(instance) => {
             let lives = Lives::Held(connection.session);
             let registering = read(connection, service.clone(), instance, lives)?;
             (vec![one(registering)], REGISTER)
         }
-        Wish::Deregister(_) => (Vec::new(), DEREGISTER),
+        Wish::Deregister(instance) => {
+            awaited = instance.and_then(|instance| endpoint(&instance).ok());
+            (Vec::new(), DEREGISTER)
+        }
     };
-    connection.publish(service, instances).await?;
+    connection.publish(service.clone(), instances).await?;
+    if let Some(endpoint) = awaited {
+        end_wait(connection, service, endpoint).await?;
+    }
     Ok(success(Kind::Instance, Done { r#type: done }))
+}
+
+/// After a restart the registry waits for who lived by a connection. A client that has come back and says goodbye before
+/// it has said what it has is not waited for any more: so here the address does matter.
+async fn end_wait(connection: &Connection, service: ServiceKey, endpoint: Endpoint) -> Result<(), Failure> {
+    let nacos = &connection.nacos;
+    let view = nacos.registry.view(service.borrowed());
+    let awaited = view
+        .as_ref()
+        .and_then(|view| view.get(&endpoint))
+        .is_some_and(|member| {
+            let kind = member.record.registration.liveness.kind();
+            kind == LivenessKind::Session && member.state.marks.has(Marks::UNCONFIRMED)
+        });
+    if awaited {
+        operations::instances::deregister(nacos, service, endpoint, true).await?;
+    }
+    Ok(())
 }
 
 /// All the ephemeral instances that a connection has in a service. Nacos 2.x: they take the place of those before; there
@@ -79,14 +105,17 @@ pub(in crate::grpc) async fn batch(
         BATCH_REGISTER => {}
         other => return Err(unsupported(other)),
     }
+    let named = request.instances.unwrap_or_default();
+    if named.len() > BATCH_ENTRIES_MAX {
+        let message = format!(
+            "instances must be at most {BATCH_ENTRIES_MAX}, but are {}",
+            named.len()
+        );
+        return Err(Failure::new(codes::INVALID, message));
+    }
     let lives = Lives::Held(connection.session);
     let read = |Object(instance)| read(connection, service.clone(), instance, lives).map(one);
-    let instances: Result<Vec<_>, Failure> = request
-        .instances
-        .unwrap_or_default()
-        .into_iter()
-        .map(read)
-        .collect();
+    let instances: Result<Vec<_>, Failure> = named.into_iter().map(read).collect();
     connection.publish(service.clone(), instances?).await?;
     Ok(success(
         Kind::BatchInstance,

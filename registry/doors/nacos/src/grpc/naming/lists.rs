@@ -11,6 +11,7 @@ use crate::grpc::kind::Kind;
 use crate::grpc::message::Outgoing;
 use crate::grpc::outbox::WatchError;
 use crate::grpc::wire::{Names, QueryRequest, SubscribeRequest, text};
+use crate::limits::GRPC_CLUSTERS_BYTES_MAX;
 use crate::listing::{self, Filter, Found, Frame};
 use crate::params::Param;
 
@@ -98,6 +99,10 @@ pub(in crate::grpc) fn subscribe(
     let named = named_list(&names, &clusters);
     let answer = || -> Result<Outgoing, Failure> {
         let asked = Asked::of(names, filter)?;
+        if asked.filter.clusters.len() > GRPC_CLUSTERS_BYTES_MAX {
+            let message = format!("clusters must have at most {GRPC_CLUSTERS_BYTES_MAX} bytes");
+            return Err(Failure::new(codes::INVALID, message));
+        }
         if request.subscribe.unwrap_or(false) {
             watch(connection, payload, &asked)?;
         } else {

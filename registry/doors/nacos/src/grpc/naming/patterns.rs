@@ -1,12 +1,16 @@
 //! Fuzzy watch: a client watches which services there are whose names match a pattern.
 
+use std::collections::BTreeSet;
+
 use crate::grpc::answer::{Failure, Nothing, codes, success};
 use crate::grpc::connection::Connection;
 use crate::grpc::fuzzy::{Granted, Pattern, Wish, service_of};
 use crate::grpc::kind::Kind;
 use crate::grpc::message::Outgoing;
 use crate::grpc::wire::{FuzzyWatchRequest, text};
-use crate::limits::{GRPC_FUZZY_PATTERNS_MAX, GRPC_FUZZY_SERVICES_PER_PATTERN_MAX};
+use crate::limits::{
+    GRPC_FUZZY_PATTERN_BYTES_MAX, GRPC_FUZZY_PATTERNS_MAX, GRPC_FUZZY_SERVICES_PER_PATTERN_MAX,
+};
 
 /// Begins to watch, or ends it. Nacos 3.x: a pattern that too many services match is watched, and the answer is one of
 /// failure all the same, so that the client can tell its user.
@@ -15,7 +19,8 @@ pub(in crate::grpc) async fn watch(
     request: FuzzyWatchRequest<'_>,
 ) -> Result<Outgoing, Failure> {
     let pattern = text(request.group_key_pattern);
-    let pattern = Pattern::of(&pattern).ok_or_else(|| {
+    let short = Some(&*pattern).filter(|pattern| pattern.len() <= GRPC_FUZZY_PATTERN_BYTES_MAX);
+    let pattern = short.and_then(Pattern::of).ok_or_else(|| {
         let shown: String = pattern.chars().take(64).collect();
         let message = format!("groupKeyPattern must be namespace>>group>>service, but is {shown:?}");
         Failure::new(codes::INVALID, message)
@@ -24,9 +29,12 @@ pub(in crate::grpc) async fn watch(
         "WATCH" => {
             let known = request.received_group_keys.unwrap_or_default();
             let known = known.iter().filter_map(|key| service_of(&key.0));
-            let known = known.filter(|service| pattern.matches(service));
+            let known: BTreeSet<_> = known.filter(|service| pattern.matches(service)).collect();
             // Nobody was told of more.
-            let known = known.take(GRPC_FUZZY_SERVICES_PER_PATTERN_MAX).collect();
+            let known = known
+                .into_iter()
+                .take(GRPC_FUZZY_SERVICES_PER_PATTERN_MAX)
+                .collect();
             Wish::Watch {
                 pattern,
                 begins: request.initializing.unwrap_or(false),

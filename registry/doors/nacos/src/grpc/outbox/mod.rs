@@ -47,6 +47,8 @@ pub(super) struct Outbox(Mutex<State>);
 struct State {
     /// Why the stream is to end, if it is.
     ending: Option<&'static str>,
+    /// Why it is to end once nothing waits any more.
+    finishing: Option<&'static str>,
     /// What the registry says by itself.
     words: VecDeque<Outgoing>,
     watches: HashMap<u32, Watch>,
@@ -121,7 +123,7 @@ impl Outbox {
     ) -> Result<(), WatchError> {
         let mut guard = self.0.lock();
         let state = &mut *guard;
-        if state.ending.is_some() {
+        if state.is_over() {
             return Err(WatchError::Ended);
         }
         let clusters: Arc<str> = peer.cluster.as_str().into();
@@ -132,6 +134,7 @@ impl Outbox {
             .and_then(|number| state.watches.get_mut(number))
         {
             watch.clusters = clusters;
+            watch.again(Instant::now() + FIRST_PUSH_AFTER);
             hub.describe(watch.subscription.id(), peer);
             return Ok(());
         }
@@ -169,6 +172,9 @@ impl Outbox {
             state.forget(number, watch);
             // It said so itself: it uses nothing any more of what it was told.
             watch.subscription.dismiss();
+            if watch.rung {
+                state.line.retain(|waiting| *waiting != number);
+            }
         }
         drop(guard);
         drop(watch);
@@ -177,7 +183,7 @@ impl Outbox {
     /// Says something of the registry itself.
     pub(super) fn say(&self, message: Outgoing) {
         let mut state = self.0.lock();
-        if state.ending.is_some() || state.words.len() >= WORDS_MAX {
+        if state.is_over() || state.words.len() >= WORDS_MAX {
             return;
         }
         state.words.push_back(message);
@@ -203,6 +209,15 @@ impl Outbox {
         drop(state);
         wake(ended.sender);
         true
+    }
+
+    /// Ends the stream once what waits has been sent.
+    pub(super) fn finish(&self, why: &'static str) {
+        let mut state = self.0.lock();
+        state.finishing = Some(why);
+        let sender = state.sender.take();
+        drop(state);
+        wake(sender);
     }
 
     /// Since when something waits for a sender who does not come.
@@ -268,9 +283,11 @@ impl Outbox {
             return Step::End(why);
         }
         if let Some(word) = state.words.pop_front() {
+            state.waits_still(now);
             return Step::Say(word);
         }
         if let Some(notice) = state.patterns.step(now, requests) {
+            state.waits_still(now);
             return Step::Say(notice);
         }
         while let Some((_, number)) = state.due.first().copied().filter(|(due, _)| *due <= now) {
@@ -288,14 +305,25 @@ impl Outbox {
                 watch.due = None;
                 state.due.remove(&(due, number));
             }
+            if to_tell.is_none()
+                && let Some(until) = watch.held_until(now)
+            {
+                state.put_off(number, until);
+                continue;
+            }
             if let Some(news) = to_tell {
+                let (service, clusters) = (watch.service.clone(), Arc::clone(&watch.clusters));
+                state.waits_still(now);
                 return Step::Tell(Told {
                     watch: number,
-                    service: watch.service.clone(),
-                    clusters: Arc::clone(&watch.clusters),
+                    service,
+                    clusters,
                     news,
                 });
             }
+        }
+        if let Some(why) = state.finishing {
+            return Step::End(why);
         }
         match &mut state.sender {
             Some(sender) => sender.clone_from(cx.waker()),
@@ -327,7 +355,7 @@ impl Outbox {
     /// Looks at, or changes, what is watched by patterns. `None` if the connection has ended.
     pub(super) fn patterns<T>(&self, change: impl FnOnce(&mut fuzzy::Patterns) -> T) -> Option<T> {
         let mut state = self.0.lock();
-        if state.ending.is_some() {
+        if state.is_over() {
             return None;
         }
         let changed = change(&mut state.patterns);
@@ -339,6 +367,17 @@ impl Outbox {
 }
 
 impl State {
+    fn is_over(&self) -> bool {
+        self.ending.is_some() || self.finishing.is_some()
+    }
+
+    /// What is sent now is not all.
+    fn waits_still(&mut self, now: Instant) {
+        if !self.words.is_empty() || !self.line.is_empty() {
+            self.unread = Some(now);
+        }
+    }
+
     /// Puts a watch at the end of the line, unless it stands there.
     fn line_up(&mut self, number: u32) {
         let Some(watch) = self.watches.get_mut(&number) else {

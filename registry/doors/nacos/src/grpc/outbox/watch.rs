@@ -8,9 +8,9 @@ use beatrix_core::model::{Revision, ServiceKey};
 use beatrix_engine::hub::Subscription;
 use tokio::time::Instant;
 
-/// How many pushes of a service may wait for their acknowledgement. Those that follow one another faster than a client
-/// acknowledges are forgotten, the oldest first.
-const SENT_KEPT: usize = 8;
+/// How many pushes of a service may wait for their acknowledgement: as many as there are within the time that a client
+/// has for it, since bursts are merged. Of more the oldest are forgotten.
+const SENT_KEPT: usize = 128;
 
 /// A push that is not acknowledged yet.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +92,16 @@ impl Watch {
         watch.look();
         watch.told = watch.news;
         watch
+    }
+
+    /// It is subscribed once more: this, too, is answered, and nothing shall overtake the answer.
+    pub(super) fn again(&mut self, settled: Instant) {
+        self.settled = settled;
+    }
+
+    /// When it is to be told what it cannot be told yet.
+    pub(super) fn held_until(&self, now: Instant) -> Option<Instant> {
+        (now < self.settled && self.news > self.told).then_some(self.settled)
     }
 
     /// Asks the hub for news. It rings when there is more.

@@ -11,6 +11,7 @@ use super::fuzzy::{added, came, key, provider, watching, went};
 use super::harness::{S, World, at};
 use crate::harness::Nacos;
 use crate::kept::Kept;
+use beatrix_nacos::limits::GRPC_FUZZY_PATTERNS_MAX;
 
 const PATTERN: &str = "public>>*>>svc*";
 
@@ -159,7 +160,7 @@ async fn patterns_go_with_their_connections() {
     let world = World::start().await;
     for _ in 0..3 {
         let mut clients = Vec::new();
-        for connection in 0..5 {
+        for connection in 0..GRPC_FUZZY_PATTERNS_MAX / 20 {
             let client = world.client().await;
             for number in 0..20 {
                 client

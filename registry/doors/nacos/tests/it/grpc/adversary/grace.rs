@@ -164,3 +164,45 @@ async fn a_stop_does_not_wait_for_the_grace() {
         .expect("so does the connection")
         .unwrap();
 }
+
+/// What the old connection said does not come up again behind the back of the new one.
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_within_the_grace_is_one() {
+    let world = graceful().await;
+    let mut consumer = world.client().await;
+    consumer.subscribe("s").await;
+    consumer.pushed().await;
+    let of_version = |version: &str| with(at("10.0.0.1", 80), json!({"metadata": {"v": version}}));
+    let old = world.client().await;
+    old.register("s", of_version("1")).await;
+    consumer.pushed().await;
+    drop((old.stream, old.connection));
+    sleep(S).await;
+    let back = world.client().await;
+    back.register("s", of_version("2")).await;
+    assert_eq!(consumer.pushed().await["hosts"][0]["metadata"]["v"], "2");
+    back.deregister("s", at("10.0.0.1", 80)).await;
+    assert_eq!(consumer.pushed().await["hosts"], json!([]));
+    // The same without a difference between the two: nothing of it is a change but the goodbye.
+    let old = world.client().await;
+    old.register("s", of_version("1")).await;
+    drop((old.stream, old.connection));
+    sleep(S).await;
+    let back = world.client().await;
+    back.register("s", of_version("1")).await;
+    back.deregister("s", at("10.0.0.1", 80)).await;
+    assert!(back.hosts("s").await.is_empty());
+}
+
+/// Or those who come back would find no place while their former connections wait for them.
+#[tokio::test(start_paused = true)]
+async fn a_connection_has_no_place_any_more_while_it_waits() {
+    let world = graceful().await;
+    let client = world.client().await;
+    client.register("s", at("10.0.0.1", 80)).await;
+    drop((client.stream, client.connection));
+    sleep(S).await;
+    assert_eq!(world.grpc.counts().connections, 0);
+    assert!(!client.served.is_finished());
+    assert_eq!(world.http.registry.status().instances, 1);
+}

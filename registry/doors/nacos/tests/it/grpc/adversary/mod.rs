@@ -1,6 +1,7 @@
 //! Who means harm, or is broken: nothing that one client does costs another one anything, and nothing of it stays.
 
 mod big;
+mod bounds;
 mod churn;
 mod converging;
 mod cut;
@@ -10,6 +11,7 @@ mod failing;
 mod fields;
 mod garbage;
 mod grace;
+mod late;
 mod races;
 mod raw;
 mod requests;

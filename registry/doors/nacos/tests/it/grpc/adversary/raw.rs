@@ -78,12 +78,17 @@ impl Raw {
 
     /// Opens a stream, whose answer nobody reads.
     pub(super) async fn stream(&self) -> Saying {
+        self.stream_to(STREAM).await
+    }
+
+    /// A request whose message comes bit by bit.
+    pub(super) async fn stream_to(&self, path: &str) -> Saying {
         let (say, mut said) = mpsc::channel(SAID_MAX);
         let said = stream::poll_fn(move |cx| {
             said.poll_recv(cx)
                 .map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
         });
-        let request = self.request(Method::POST, STREAM, StreamBody::new(said).boxed());
+        let request = self.request(Method::POST, path, StreamBody::new(said).boxed());
         tokio::spawn(async move {
             if let Ok(answer) = request.await {
                 // Held, not read: dropped it would end the stream.

@@ -177,3 +177,19 @@ async fn all_who_come_back_at_once_are_told_once_and_of_all() {
         );
     }
 }
+
+/// A pod that stops while the registry is away, or a client that repeats a goodbye.
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_of_one_who_is_waited_for_is_heard() {
+    let world = restarted().await;
+    let client = world.client().await;
+    client.deregister("t", at("10.0.0.1", 1)).await;
+    let hosts = client.ask("ServiceQueryRequest", of("t")).await.json["serviceInfo"]["hosts"].clone();
+    assert_eq!(hosts, json!([]));
+    assert_eq!(ports(&client.hosts("s").await), [1, 2]);
+    // But not the one of somebody who has come back.
+    let other = world.client().await;
+    other.batch("s", &[at("10.0.0.1", 1), at("10.0.0.1", 2)]).await;
+    client.deregister("s", at("10.0.0.1", 1)).await;
+    assert_eq!(ports(&client.hosts("s").await), [1, 2]);
+}
