@@ -86,7 +86,6 @@ async fn namespaces_and_groups_of_the_crate_nacos_sdk_stay_apart() -> anyhow::Re
 
 /// It compares no times: what comes last counts, be it older.
 #[tokio::test]
-#[ignore = "the door's push of a change can overtake its answer to the subscription"]
 async fn namespaces_and_groups_of_the_crate_nacos_rust_client_stay_apart() -> anyhow::Result<()> {
     stay_apart(Kind::RustClient).await
 }

@@ -17,7 +17,6 @@ use super::outside::Place;
 const HEAD_START: Duration = Duration::from_millis(50);
 
 #[tokio::test]
-#[ignore = "the door answers at once that the connection is not set up"]
 async fn a_request_that_is_there_before_the_set_up_waits_for_it() -> anyhow::Result<()> {
     let registry = Settings::new().start_at_pair().await?;
     let connection = Connection::tcp(registry.grpc_addr()).await?;

@@ -62,7 +62,6 @@ async fn a_client_that_says_only_what_it_says_by_itself_is_never_missed() -> any
 
 /// It makes server checks, and no health checks, and does not answer when it is asked whether it is there.
 #[tokio::test]
-#[ignore = "the door does not take a server check for a sign of life"]
 async fn a_client_that_shows_by_server_checks_that_it_lives_is_never_missed() -> anyhow::Result<()> {
     stay(&[(Kind::RustClient, "quiet-rust", 18_504)]).await
 }
