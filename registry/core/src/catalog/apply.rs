@@ -11,6 +11,7 @@ use crate::model::{
 use super::Catalog;
 use super::command::{Committed, Mutation};
 use super::measured::{asked_alike, stays_measured};
+use super::population::Recalled;
 use super::service::{CountedAs, Shared};
 use super::slots::Slot;
 
@@ -133,6 +134,7 @@ impl Catalog {
         let alike =
             before.is_some_and(|(.., member)| asked_alike(&member.record.registration, &registration));
         let same_health = before.is_some_and(|(.., member)| member.state.health == health);
+        let recalled = self.recalled(number);
         if let Some(slot) = self.slots.get_mut(number) {
             let streak = slot.streak;
             slot.begin(&liveness, registration.expires, moment.now);
@@ -141,6 +143,7 @@ impl Catalog {
                 slot.streak = streak;
             }
         }
+        self.count_recalled(index, recalled, self.recalled(number));
         if let Liveness::Session(session) = liveness {
             self.sessions.enter(session, index, number);
         }
@@ -239,6 +242,10 @@ impl Catalog {
         // A connection that closes takes its instances along at once; one that died with the process before is missed.
         let missed = reason == Reason::SessionClosed && self.is_unconfirmed(number);
         self.forget_silence(number, reason == Reason::Expired || missed);
+        if missed {
+            self.note_missed(index, moment.now);
+        }
+        self.count_recalled(index, self.recalled(number), Recalled::default());
         self.flaps.forget(number);
         self.leave_session(index, endpoint);
         self.standbys.drop_slot(index, number);
@@ -398,7 +405,7 @@ impl Catalog {
         let service = self.services[index as usize]
             .as_mut()
             .expect("the service that is being changed");
-        let (healthy, beating) = (service.healthy, service.beating);
+        let (healthy, beating) = (service.healthy, service.population.beating);
         // Added before it is taken out, so that no count passes below zero.
         if let Some(after) = after {
             service.count(&after, true);
@@ -408,7 +415,7 @@ impl Catalog {
         }
         self.healthy = self.healthy + service.healthy - healthy;
         if service.expires() {
-            self.beating = self.beating + service.beating - beating;
+            self.population.beating = self.population.beating + service.population.beating - beating;
         }
     }
 

@@ -92,7 +92,7 @@ impl Catalog {
                 self.holding.remove(&index);
                 continue;
             };
-            let population = service.beating;
+            let population = service.population.watched(now, &self.config.guard);
             let before = service.guard().read(population, now, &self.config.guard);
             let verdict = service.guard().judge(population, now, &self.config.guard);
             let reading = service.guard().read(population, now, &self.config.guard);
@@ -114,12 +114,12 @@ impl Catalog {
             }
         }
         if !fell.is_empty() || self.guard.holding() {
-            let before = self.guard.read(self.beating, now, &self.config.guard);
-            match self.guard.judge(self.beating, now, &self.config.guard) {
+            let before = self.guard.read(self.watched(now), now, &self.config.guard);
+            match self.guard.judge(self.watched(now), now, &self.config.guard) {
                 Verdict::Open | Verdict::Holds => {}
                 Verdict::Trips => {
                     mutations.extend(self.protect_all(now));
-                    let reading = self.guard.read(self.beating, now, &self.config.guard);
+                    let reading = self.guard.read(self.watched(now), now, &self.config.guard);
                     turns.push(GuardTurn::trips(None, reading));
                 }
                 Verdict::Ends => {
@@ -158,7 +158,7 @@ impl Catalog {
                 let Some(service) = self.services[index as usize].as_mut() else {
                     return Err(Refusal::ServiceNotFound(key.clone()));
                 };
-                let population = service.beating;
+                let population = service.population.watched(now, &self.config.guard);
                 service.guard().force(until, now);
                 let reading = service.guard().read(population, now, config);
                 self.holding.insert(index);
@@ -166,7 +166,7 @@ impl Catalog {
             }
             None => {
                 self.guard.force(until, now);
-                let reading = self.guard.read(self.beating, now, config);
+                let reading = self.guard.read(self.watched(now), now, config);
                 (self.protect_all(now), reading)
             }
         };
@@ -198,7 +198,7 @@ impl Catalog {
                 .collect(),
             None => self.service_indexes(),
         };
-        let reading = self.guard.read(self.beating, now, &self.config.guard);
+        let reading = self.guard.read(self.watched(now), now, &self.config.guard);
         let everywhere = service.is_none() && self.guard.release(now, &self.config.guard);
         if everywhere {
             ended(None, reading);
@@ -207,7 +207,10 @@ impl Catalog {
             let Some(service) = self.services[index as usize].as_mut() else {
                 continue;
             };
-            let (key, population) = (service.key().clone(), service.beating);
+            let (key, population) = (
+                service.key().clone(),
+                service.population.watched(now, &self.config.guard),
+            );
             let held = service.guard.as_mut().and_then(|guard| {
                 let reading = guard.read(population, now, &self.config.guard);
                 guard.release(now, &self.config.guard).then_some(reading)
@@ -233,10 +236,15 @@ impl Catalog {
         services.chain(self.guard.forced_until()).min()
     }
 
+    /// How many the registry's guard measures the silent against.
+    pub(super) fn watched(&self, now: Mono) -> u32 {
+        self.population.watched(now, &self.config.guard)
+    }
+
     /// The registry's guard.
     #[must_use]
     pub fn registry_guard(&self, now: Mono) -> GuardReading {
-        self.guard.read(self.beating, now, &self.config.guard)
+        self.guard.read(self.watched(now), now, &self.config.guard)
     }
 
     /// The guards that hold in a service, in no order that means anything.
@@ -246,7 +254,11 @@ impl Catalog {
             let guard = service.guard.as_deref()?;
             Some((
                 service.key(),
-                guard.read(service.beating, now, &self.config.guard),
+                guard.read(
+                    service.population.watched(now, &self.config.guard),
+                    now,
+                    &self.config.guard,
+                ),
             ))
         })
     }
@@ -278,10 +290,9 @@ impl Catalog {
         let Some(service) = self.services[index as usize].as_ref() else {
             return;
         };
-        if counted {
-            self.beating += service.beating;
-        } else {
-            self.beating -= service.beating;
+        match counted {
+            true => self.population.include(&service.population),
+            false => self.population.exclude(&service.population),
         }
         let Some(own) = service.guard.as_deref() else {
             return;

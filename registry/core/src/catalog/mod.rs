@@ -35,6 +35,7 @@ mod lookup;
 mod measured;
 mod namespaces;
 mod piece;
+mod population;
 mod probing;
 mod publishing;
 mod ramping;
@@ -153,8 +154,8 @@ pub struct Catalog {
     /// The registry's guard. Like its population it leaves out those whose services are spared.
     guard: Guard,
     probes: Probes,
-    /// How many instances live by beats, and go without them, or by connections, or are probed.
-    beating: u32,
+    /// Whom it watches.
+    population: population::Population,
     /// How many instances are suspect, in spared services as well.
     suspects: u32,
     /// Services whose own guard holds.
@@ -216,7 +217,7 @@ impl Catalog {
             judged: VecDeque::new(),
             guard: Guard::default(),
             probes,
-            beating: 0,
+            population: population::Population::default(),
             suspects: 0,
             holding: BTreeSet::new(),
             forced_next: None,

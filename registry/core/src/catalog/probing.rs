@@ -374,13 +374,11 @@ impl Catalog {
 
     /// The guards count those who are probed among those who may fall silent.
     fn count_probed(&mut self, index: u32, add: bool) {
-        let Some(service) = self.services[index as usize].as_mut() else {
-            return;
-        };
-        let change = |count: &mut u32| *count = if add { *count + 1 } else { *count - 1 };
-        change(&mut service.beating);
-        if service.expires() {
-            change(&mut self.beating);
+        for population in self.populations_of(index) {
+            match add {
+                true => population.beating += 1,
+                false => population.beating -= 1,
+            }
         }
     }
 }

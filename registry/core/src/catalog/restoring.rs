@@ -12,6 +12,7 @@ use super::Catalog;
 use super::command::Committed;
 use super::layering::KeptLayer;
 use super::piece::{InstancePiece, Piece, ServicePiece};
+use super::population::Population;
 use super::reporting::reason_without;
 use super::service::CountedAs;
 use super::slots::{Phase, Slot};
@@ -76,7 +77,7 @@ impl Catalog {
         }) else {
             return;
         };
-        let (healthy, beating) = (service.healthy, service.beating);
+        let (healthy, beating) = (service.healthy, service.population.beating);
         for piece in instances {
             let InstancePiece {
                 endpoint,
@@ -119,7 +120,7 @@ impl Catalog {
         }
         self.healthy = self.healthy + service.healthy - healthy;
         if service.expires() {
-            self.beating = self.beating + service.beating - beating;
+            self.population.beating = self.population.beating + service.population.beating - beating;
         }
     }
 
@@ -157,7 +158,7 @@ impl Catalog {
         self.judged.clear();
         self.holding.clear();
         self.guard = crate::liveness::Guard::default();
-        (self.beating, self.suspects) = (0, 0);
+        (self.population, self.suspects) = (Population::default(), 0);
         self.flaps = crate::liveness::Flaps::default();
         self.reports = crate::liveness::Reports::default();
         self.rechecks.clear();
@@ -176,7 +177,7 @@ impl Catalog {
         let Some(service) = self.services[index as usize].as_mut() else {
             return;
         };
-        (service.guard, service.beating) = (None, 0);
+        (service.guard, service.population) = (None, Population::default());
         service.expires_since = now;
         let (mut marked, mut awaited, mut probed) = (false, Vec::new(), Vec::new());
         let mut flapped = Vec::new();
@@ -203,25 +204,27 @@ impl Catalog {
                 let silent =
                     member.state.health == Health::Unhealthy && member.state.reason == Reason::Silent;
                 if let Some(slot) = self.slots.get_mut(member.slot) {
+                    slot.recalled = false;
                     slot.begin(liveness, member.record.registration.expires, now);
                     slot.fell.take();
                     slot.unconfirmed = unconfirmed;
                     if matches!(liveness, Liveness::Session(_)) {
-                        slot.timings = Some(self.config.returning);
+                        slot.await_return(self.config.returning);
+                        service.population.count(slot.counted(), true);
                     }
                     if silent && slot.timings.is_some() {
                         slot.phase = Phase::Silent;
                     }
                     awaited.push((member.slot, slot.timings.is_some()));
                 }
-                service.beating += u32::from(CountedAs::from(&*member).beats());
+                service.population.beating += u32::from(CountedAs::from(&*member).beats());
             }
         }
         if marked {
             service.floor = self.restored;
         }
         if service.expires() {
-            self.beating += service.beating;
+            self.population.include(&service.population);
         }
         let key = service.key().clone();
         if service.roster.is_empty() {

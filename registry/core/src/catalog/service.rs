@@ -17,6 +17,7 @@ use super::clusters::Clusters;
 use super::command::Mutation;
 use super::due::{DUE_MAX, LOOK_AGAIN};
 use super::layering::KeptLayer;
+use super::population::Population;
 use super::ramping::Ramping;
 use super::roster::Roster;
 use super::view::View;
@@ -104,8 +105,8 @@ pub(super) struct Service {
     pub(super) ramping: Option<Box<Ramping>>,
     /// The last step of their shares.
     pub(super) ramped: Revision,
-    /// How many instances live by beats, and go without them, or by connections, or are probed: the guard's population.
-    pub(super) beating: u32,
+    /// Whom its guard watches.
+    pub(super) population: Population,
     pub(super) guard: Option<Box<Guard>>,
     /// Also those of instances that are gone.
     pub(super) layers: BTreeMap<Endpoint, KeptLayer>,
@@ -137,7 +138,7 @@ impl Service {
             seasoned: 0,
             ramping: None,
             ramped: Revision::ZERO,
-            beating: 0,
+            population: Population::default(),
             guard: None,
             layers: BTreeMap::new(),
             emptied_by: None,
@@ -175,8 +176,10 @@ impl Service {
         change(&mut self.serving, member.serving);
         change(&mut self.seasoned, member.seasoned);
         change(&mut self.persistent, member.persistent);
-        if member.beats {
-            self.beating = if add { self.beating + 1 } else { self.beating - 1 };
+        let beats = u32::from(member.beats);
+        match add {
+            true => self.population.beating += beats,
+            false => self.population.beating -= beats,
         }
     }
 
@@ -310,12 +313,12 @@ pub(super) struct CountedAs {
     serving: bool,
     seasoned: bool,
     persistent: bool,
-    /// Whether it is of the guard's population, probes aside.
+    /// Whether it lives by beats, and goes without them.
     beats: bool,
 }
 
 impl CountedAs {
-    /// Whether it is of the guard's population.
+    /// Whether it lives by beats, and goes without them.
     pub(super) fn beats(&self) -> bool {
         self.beats
     }
@@ -324,19 +327,12 @@ impl CountedAs {
 impl From<&Member> for CountedAs {
     fn from(member: &Member) -> Self {
         let registration = &member.record.registration;
-        // One of a connection can fall silent only after a restart, when it has to come back like one that beats. But that
-        // the others have their connections speaks for the network: were only those counted who are yet to come, the
-        // last few of very many would be taken for an outage.
-        let awaited = matches!(
-            registration.liveness.kind(),
-            LivenessKind::Beat | LivenessKind::Session
-        );
         Self {
             healthy: member.state.health == Health::Healthy,
             serving: member.serving(),
             seasoned: member.serving() && member.state.share.is_full(),
             persistent: registration.liveness.kind().lifetime() == Lifetime::Persistent,
-            beats: registration.expires && awaited,
+            beats: registration.expires && registration.liveness.kind() == LivenessKind::Beat,
         }
     }
 }

@@ -3,6 +3,8 @@
 use crate::liveness::Streak;
 use crate::model::{Endpoint, Health, Liveness, Mono, Reason, State, Timings};
 
+use super::population::Recalled;
+
 const BLOCK: usize = 4096;
 
 /// Where an instance stands between beats.
@@ -63,6 +65,8 @@ pub(super) struct Slot {
     /// Whether it is known from before a restart, or from a backup, and nothing was heard of it since, as far as the owner knows: the cell
     /// knows of first beats that the owner need not be told of.
     pub(super) unconfirmed: bool,
+    /// Whether it lives by a connection, as it did before a restart or in a backup. It stays so when it is back.
+    pub(super) recalled: bool,
     pub(super) streak: Streak,
     /// The part of time in which the guards counted its silence, while they do. Each silence is counted once, also
     /// if what came of it could not be committed and it is found silent again.
@@ -92,6 +96,7 @@ impl Slot {
             probed: false,
             phase: Phase::Live,
             unconfirmed: false,
+            recalled: false,
             streak: Streak::default(),
             fell: Maybe::NONE,
             armed: Maybe::NONE,
@@ -109,8 +114,28 @@ impl Slot {
         self.probed = matches!(liveness, Liveness::Probe(_));
         self.phase = Phase::Live;
         self.unconfirmed = false;
+        self.recalled &= matches!(liveness, Liveness::Session(_));
         self.streak = Streak::default();
         self.restarted = now;
+    }
+
+    /// Begins to wait for the client whose connection is not of this process, for so long.
+    pub(super) fn await_return(&mut self, returning: Timings) {
+        self.timings = Some(returning);
+        self.recalled = true;
+    }
+
+    /// Whether it lives by a connection, and has yet to come back.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.recalled && self.timings.is_some()
+    }
+
+    /// How it counts among those whom the guards watch, if it lives by a connection.
+    pub(super) fn counted(&self) -> Recalled {
+        Recalled {
+            recalled: self.recalled,
+            awaited: self.is_awaited(),
+        }
     }
 
     /// When to look at it next, given its last beat. `None` if it does not live by beats, or its silence has no

@@ -175,7 +175,10 @@ impl Catalog {
         };
         slot.unconfirmed = true;
         if matches!(liveness, Liveness::Session(_)) {
-            slot.timings = Some(self.config.returning);
+            let (index, before) = (slot.service, slot.counted());
+            slot.await_return(self.config.returning);
+            let after = slot.counted();
+            self.count_recalled(index, before, after);
         }
         // Counted for all; of those that are probed no beat tells, but their first answer.
         self.beats.set_unconfirmed(number);

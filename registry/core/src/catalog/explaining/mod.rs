@@ -115,14 +115,15 @@ impl Catalog {
 
     fn guard_facts(&self, service: &Service, member: &Member, now: Mono) -> GuardFacts {
         let config = &self.config.guard;
+        let population = service.population.watched(now, config);
         let none = GuardReading {
-            population: service.beating,
+            population,
             ..GuardReading::default()
         };
         let own = service.guard.as_ref();
         GuardFacts {
-            service: own.map_or(none, |guard| guard.read(service.beating, now, config)),
-            registry: self.guard.read(self.beating, now, config),
+            service: own.map_or(none, |guard| guard.read(population, now, config)),
+            registry: self.guard.read(self.watched(now), now, config),
             threshold_percent: config.threshold_percent,
             population_min: config.population_min,
             enabled: config.enabled,

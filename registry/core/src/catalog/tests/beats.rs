@@ -158,14 +158,14 @@ pub(super) fn check_tables(world: &World) {
     let catalog = &world.catalog;
     let beats = catalog.beats();
     let mut slots = std::collections::BTreeSet::new();
-    let (mut healthy, mut beating, mut all_open, mut guarded_suspects) = (0, 0, 0, 0);
+    let (mut healthy, mut watched, mut all_open, mut guarded_suspects) = (0, [0; 3], 0, 0);
     let mut fell = std::collections::BTreeMap::<u64, u32>::new();
     let mut of_sessions = Vec::new();
     for (name, index) in &catalog.directory {
         let service = catalog.services[*index as usize].as_ref().unwrap();
         assert!(service.counts_agree());
         assert_eq!(service.key(), name);
-        let (mut in_service, mut in_service_open) = (0_u32, 0);
+        let (mut in_service, mut recalled, mut awaited, mut in_service_open) = (0_u32, 0, 0, 0);
         // In a service where silence has no consequences nobody can fall.
         let expires = service.expires();
         let mut clusters = std::collections::BTreeSet::new();
@@ -200,12 +200,14 @@ pub(super) fn check_tables(world: &World) {
                 in_service += u32::from(registration.expires);
             } else if matches!(registration.liveness, Liveness::Session(_)) && slot.unconfirmed {
                 assert_eq!(slot.timings, Some(catalog.config.returning));
-                in_service += u32::from(registration.expires);
+                assert!(slot.is_awaited());
             } else {
                 assert_eq!(slot.timings, None);
-                let of_session = matches!(registration.liveness, Liveness::Session(_));
-                in_service += u32::from(of_session && registration.expires);
             }
+            let of_session = matches!(registration.liveness, Liveness::Session(_));
+            assert!(of_session || !slot.recalled);
+            recalled += u32::from(slot.recalled);
+            awaited += u32::from(of_session && slot.unconfirmed);
             if let Liveness::Session(session) = registration.liveness
                 && !slot.unconfirmed
             {
@@ -219,9 +221,12 @@ pub(super) fn check_tables(world: &World) {
         let guarded = service.guard.as_ref().map_or(0, |guard| guard.open());
         assert_eq!(guarded, in_service_open, "silences to be settled");
         all_open += if expires { in_service_open } else { 0 };
-        assert_eq!(service.beating, in_service);
+        let in_service = [in_service, recalled, awaited];
+        assert_eq!(service.population.counts(), in_service);
         assert_eq!(service.clusters.len(), clusters.len());
-        beating += if expires { in_service } else { 0 };
+        for (all, here) in watched.iter_mut().zip(in_service) {
+            *all += if expires { here } else { 0 };
+        }
         let nobody = Endpoint::new("192.0.2.1", 9).unwrap();
         assert_eq!(beats.slot_of(beats.identity(name.borrowed(), &nobody)), None);
     }
@@ -233,7 +238,10 @@ pub(super) fn check_tables(world: &World) {
         assert!(silent <= fell.get(&part).copied().unwrap_or_default());
     }
     assert_eq!(slots.len(), catalog.instances());
-    assert_eq!((healthy, beating), (catalog.healthy(), catalog.beating));
+    assert_eq!(
+        (healthy, watched),
+        (catalog.healthy(), catalog.population.counts())
+    );
     let suspects = slots
         .iter()
         .filter(|slot| catalog.at_slot(**slot).unwrap().2.state.suspect())

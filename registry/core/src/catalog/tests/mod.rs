@@ -11,6 +11,7 @@ mod flapping;
 mod guard;
 mod guard_end;
 mod guard_forced;
+mod guard_sessions;
 mod health;
 mod importing;
 mod layers;
