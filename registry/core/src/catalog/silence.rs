@@ -119,13 +119,18 @@ impl Catalog {
 
     /// Since when an instance is silent, as far as that has consequences: since its last beat, or since they were last
     /// turned on. `None` while they are off, for it, its service or all.
+    ///
+    /// That beats are not to be missed, in an instance or a service, says nothing of connections: when one closes, its
+    /// instances go there as well. So they do if it died with the process before and its client does not come back.
+    /// Only the setting for all stops everything: it is for whoever works on the network, and then nobody is to go.
     pub(super) fn last_sign(&self, number: u32) -> Option<Mono> {
         let (slot, service) = self.slot_and_service(number)?;
-        if !(slot.expires && service.expires() && self.expires) {
-            return None;
-        }
-        let turned_on = service.expires_since.max(self.expires_since);
-        Some(self.cell(number).last_beat().max(turned_on))
+        let turned_on = match slot.is_awaited() {
+            true => self.expires_since,
+            false if slot.expires && service.expires() => service.expires_since.max(self.expires_since),
+            false => return None,
+        };
+        self.expires.then(|| self.cell(number).last_beat().max(turned_on))
     }
 
     pub(super) fn cell(&self, number: u32) -> &Cell {

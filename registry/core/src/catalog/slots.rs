@@ -57,7 +57,7 @@ pub(super) struct Slot {
     /// The times, if it lives by beats, or has to come back after a restart like one that does. A copy of what the record
     /// says: the wheel fires once for each instance and timeout, and shall not search the service for it.
     pub(super) timings: Option<Timings>,
-    /// Whether its silence has consequences. Where it has none the wheel need not look at it.
+    /// Whether its silence has consequences. Where it has none the wheel need not look at it, unless it is awaited.
     pub(super) expires: bool,
     /// Whether it lives by probes.
     pub(super) probed: bool,
@@ -139,9 +139,10 @@ impl Slot {
     }
 
     /// When to look at it next, given its last beat. `None` if it does not live by beats, or its silence has no
-    /// consequences.
+    /// consequences. That of one who is awaited has some, whatever was registered: its client closed nothing, and while
+    /// the connection was there its end would have had them as well.
     pub(super) fn deadline(&self, last_beat: Mono) -> Option<Mono> {
-        let timings = self.timings.filter(|_| self.expires)?;
+        let timings = self.timings.filter(|_| self.expires || self.recalled)?;
         let unhealthy = last_beat.after(timings.unhealthy_after());
         let remove = last_beat.after(timings.remove_after());
         Some(match self.phase {

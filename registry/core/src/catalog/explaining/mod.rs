@@ -82,9 +82,10 @@ impl Catalog {
     fn beat_facts(&self, service: &Service, member: &Member, slot: &Slot) -> Option<BeatFacts> {
         let timings = slot.timings?;
         let cell = self.cell(member.slot);
-        let spared = if !slot.expires {
+        let awaited = slot.is_awaited();
+        let spared = if !slot.expires && !awaited {
             Some(Spared::Instance)
-        } else if !service.expires() {
+        } else if !service.expires() && !awaited {
             Some(Spared::Service)
         } else if !self.expires {
             Some(Spared::Registry)

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use super::beats::check_tables;
-use crate::catalog::testing::{World, beat, declared, labelled, off, registration};
+use crate::catalog::CatalogConfig;
+use crate::catalog::testing::{World, address, beat, declared, expires, labelled, off, registration};
 use crate::liveness::Beat;
-use crate::model::{DeclaredStatus, Health, Liveness, Marks, Reason, SessionId};
+use crate::model::{DeclaredStatus, Health, Liveness, Marks, Reason, Registration, SessionId};
 
 const A: &str = "10.0.0.1:80";
+/// The first of many.
+const A0: &str = "10.0.0.0:80";
 
 fn of_session(id: u64) -> crate::model::Registration {
     registration(Liveness::Session(SessionId(id)))
@@ -129,4 +132,82 @@ fn a_refused_publication_moves_nothing() {
     check_tables(&world);
     assert_eq!(world.close(2), 0);
     assert_eq!(world.close(1), 1);
+}
+
+/// Sessions whose beats, if they had any, might be missed: by what they say, or by what was declared.
+fn spared(world: &mut World, by_service: bool, count: usize) -> Registration {
+    if by_service {
+        world.declare_service("s", expires(false)).unwrap();
+    }
+    let registered = Registration {
+        expires: by_service,
+        ..beat()
+    };
+    for number in 0..count {
+        let published = [(&*address(number), registered.clone())];
+        world.publish_as("s", number as u64, &published).unwrap();
+    }
+    registered
+}
+
+#[test]
+fn whoever_does_not_come_back_goes_also_where_silence_has_no_consequences() {
+    for by_service in [false, true] {
+        let mut world = World::without_guard();
+        let registered = spared(&mut world, by_service, 2);
+        world.reopen();
+        world.advance(Duration::from_secs(30));
+        check_tables(&world);
+        let back = [(&*address(0), registered)];
+        world.publish_as("s", 100, &back).unwrap();
+        world.advance(Duration::from_secs(29));
+        assert_eq!(world.health("s", &address(1)), "healthy");
+        let explained = world.explain("s", &address(1));
+        assert_eq!(explained.deadlines.len(), 1);
+        assert_eq!(explained.beats.unwrap().spared, None);
+        world.advance(Duration::from_secs(1));
+        assert_eq!(world.health("s", &address(1)), "gone");
+        assert_eq!(world.last_reason(), Reason::SessionClosed);
+        check_tables(&world);
+        world.advance(Duration::from_secs(86_400));
+        assert_eq!(world.health("s", &address(0)), "healthy");
+    }
+}
+
+#[test]
+fn the_guard_holds_for_those_as_well() {
+    for by_service in [false, true] {
+        let mut world = World::new(CatalogConfig::default());
+        spared(&mut world, by_service, 40);
+        world.reopen();
+        world.advance(Duration::from_secs(61));
+        assert_eq!(world.count("s", "suspect"), 40);
+        check_tables(&world);
+        world.declare_service("s", expires(by_service)).unwrap();
+        check_tables(&world);
+        world.declare_service("s", expires(!by_service)).unwrap();
+        check_tables(&world);
+        // It ends after ten minutes, and then they have a whole time once more.
+        world.advance(Duration::from_secs(598));
+        assert_eq!(world.catalog.instances(), 40);
+        world.advance(Duration::from_secs(62));
+        assert_eq!(world.catalog.instances(), 0);
+        assert_eq!(world.last_reason(), Reason::SessionClosed);
+        check_tables(&world);
+    }
+}
+
+#[test]
+fn while_expiry_is_off_nobody_goes_and_afterwards_all_have_a_whole_time() {
+    let mut world = World::without_guard();
+    spared(&mut world, false, 1);
+    world.set("expiry", Some("off")).unwrap();
+    world.reopen();
+    world.advance(Duration::from_secs(86_400));
+    assert_eq!(world.health("s", A0), "healthy");
+    world.set("expiry", None).unwrap();
+    world.advance(Duration::from_secs(59));
+    assert_eq!(world.health("s", A0), "healthy");
+    world.advance(Duration::from_secs(1));
+    assert_eq!(world.health("s", A0), "gone");
 }

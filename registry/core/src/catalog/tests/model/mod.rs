@@ -86,9 +86,14 @@ impl Instance {
         match self.registration.liveness {
             Liveness::Beat(timings) => Some(timings),
             // Its connection is gone; it has to come back.
-            Liveness::Session(_) if self.unconfirmed => Some(Timings::RETURNING),
+            Liveness::Session(_) if self.is_awaited() => Some(Timings::RETURNING),
             _ => None,
         }
+    }
+
+    /// Whether its connection is gone, and it has to come back.
+    fn is_awaited(&self) -> bool {
+        self.unconfirmed && matches!(self.registration.liveness, Liveness::Session(_))
     }
 
     fn beats(&self) -> bool {
@@ -138,7 +143,9 @@ impl Instance {
 
     /// When it falls silent, or goes; in whole ticks. `since` is when silence began to have consequences.
     fn deadlines(&self, since: u64) -> Option<(u64, u64)> {
-        let timings = self.timings().filter(|_| self.registration.expires)?;
+        let timings = self
+            .timings()
+            .filter(|_| self.registration.expires || self.is_awaited())?;
         let silent_since = self.last_beat.max(since);
         let at =
             |after: std::time::Duration| (silent_since + after.as_micros() as u64).next_multiple_of(TICK);

@@ -20,8 +20,11 @@ impl Expires {
 }
 
 impl Model {
-    /// Since when silence has consequences in a service; `None` while it has none.
-    pub(super) fn expires_since(&self, service: &ServiceKey) -> Option<u64> {
+    /// Since when the silence of an instance has consequences in its service; `None` while it has none.
+    pub(super) fn expires_since(&self, service: &ServiceKey, instance: &Instance) -> Option<u64> {
+        if instance.is_awaited() {
+            return self.expire.0;
+        }
         let here = self.expire_in.get(service).copied().unwrap_or_default();
         Some(here.0?.max(self.expire.0?))
     }

@@ -10,7 +10,7 @@ impl Model {
         loop {
             self.warm();
             let silences = self.instances.iter().filter_map(|(name, instance)| {
-                Some((instance.due(self.expires_since(&name.0)?)?, Some(name)))
+                Some((instance.due(self.expires_since(&name.0, instance)?)?, Some(name)))
             });
             let layers = self
                 .layers
@@ -45,7 +45,7 @@ impl Model {
 
     fn fall(&mut self, name: &Name) {
         let now = self.now;
-        let since = self.expires_since(&name.0).unwrap();
+        let since = self.expires_since(&name.0, &self.instances[name]).unwrap();
         let instance = self.instances.get_mut(name).unwrap();
         let (_, remove) = instance.deadlines(since).unwrap();
         if remove <= now {
