@@ -4,7 +4,7 @@
 //! An import is a write like any other: decided, committed, applied. It differs from a registration in what it keeps:
 //! the lease, so that the instance's client goes on with its beats, and what was measured, with since when and why. What
 //! others said of it there, and where on its ramp it was, it leaves, as a restart does; and it is unconfirmed like after
-//! one.
+//! one. An instance whose connection is open goes on living by it: only what it registers becomes what the backup says.
 
 use std::sync::Arc;
 
@@ -75,17 +75,24 @@ impl Catalog {
         reserved: usize,
     ) -> Result<Option<InstancePiece>, Refusal> {
         let found = self.service(service.borrowed()).map(|(_, found)| found);
+        let member = found.and_then(|found| found.roster.get(&piece.endpoint));
+        let open = member.filter(|member| self.is_held_open(member.slot));
+        if let Some(member) = open {
+            // Its client is here and lives, whatever it lived by when the backup was made, and will not say so again: it
+            // goes on living by its connection, and is as it says and was measured here.
+            piece.registration.liveness = member.record.registration.liveness.clone();
+            piece.declared = member.record.declared.clone();
+        }
         if let Some(found) = found {
             check_lifetime(found, &piece.endpoint, &piece.registration, false)?;
         }
         let kind = piece.registration.liveness.kind();
         // As after a restart: whoever may have died since must prove itself, no guard holds for it and nobody reports it
         // yet, and whoever served goes on with his whole weight. Flaps are measured here, not taken over.
-        let unconfirmed = kind != LivenessKind::Static;
+        let unconfirmed = kind != LivenessKind::Static && open.is_none();
         piece.state.marks = Marks::NONE.with(Marks::UNCONFIRMED, unconfirmed);
         piece.state.reason = reason_without(&piece.state, kind);
         piece.state.share = Share::FULL;
-        let member = found.and_then(|found| found.roster.get(&piece.endpoint));
         let Some(member) = member else {
             self.check_limits(found, 1, reserved, 0)?;
             if self.beats.slot_of_lease(piece.lease).is_some() {
@@ -111,7 +118,8 @@ impl Catalog {
             declared.is_some_and(|said| said.status == crate::model::DeclaredStatus::Unhealthy)
         };
         let unwell = says(piece.declared.as_ref());
-        if asked_alike(known, &piece.registration) && unwell == member.record.unwell() {
+        let stays = asked_alike(known, &piece.registration) && unwell == member.record.unwell();
+        if stays || open.is_some() {
             let kept = Marks::NONE
                 .with(Marks::UNCONFIRMED, self.is_unconfirmed(member.slot))
                 .with(Marks::FLAPPING, member.state.marks.has(Marks::FLAPPING));

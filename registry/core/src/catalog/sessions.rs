@@ -29,6 +29,11 @@ impl Sessions {
         self.0.remove(&(session, service, slot))
     }
 
+    /// Whether it is there: the connection is of this process, and has not closed.
+    pub(super) fn has(&self, session: SessionId, service: u32, slot: u32) -> bool {
+        self.0.contains(&(session, service, slot))
+    }
+
     /// The slots of all that a connection has.
     pub(super) fn of(&self, session: SessionId) -> impl Iterator<Item = u32> {
         let all = (session, 0, 0)..=(session, u32::MAX, u32::MAX);
@@ -52,6 +57,15 @@ impl Sessions {
 }
 
 impl Catalog {
+    /// Whether the instance of a slot lives by a connection that is open.
+    pub(super) fn is_held_open(&self, number: u32) -> bool {
+        self.at_slot(number)
+            .is_some_and(|(slot, _, member)| match member.record.registration.liveness {
+                Liveness::Session(session) => self.sessions.has(session, slot.service, number),
+                _ => false,
+            })
+    }
+
     /// The instance lives by another connection from now on, and is otherwise what it was.
     pub(super) fn hand_over(&mut self, number: u32, to: SessionId) {
         let Some((index, endpoint)) = self

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::beats::check_tables;
 use super::property::{Both, Op, operation};
 use crate::catalog::testing::{
-    World, anonymous, at_ms, beat, beat_with, declared, endpoint, key, labelled, lease, of_run, off, probed,
-    registration,
+    World, address, anonymous, at_ms, beat, beat_with, declared, endpoint, key, labelled, lease, of_run, off,
+    probed, registration,
 };
 use crate::catalog::{
     Catalog, CatalogConfig, Command, InstancePiece, LayerOf, LayerPiece, Part, ServicePiece, View,
@@ -454,4 +454,54 @@ proptest! {
     ) {
         recalled(&ops, at);
     }
+}
+
+fn published(label: &str, session: u64) -> Registration {
+    labelled("v", label, registration(Liveness::Session(SessionId(session))))
+}
+
+#[test]
+fn a_backup_does_not_doubt_those_whose_connections_are_open() {
+    let mut world = World::new(CatalogConfig::default());
+    let labels = |world: &World, label: &str| {
+        let view = world.view("s").unwrap();
+        let labelled = view.members().filter(|member| {
+            let marks = member.state.marks;
+            member.record.metadata().get("v") == Some(label) && marks == Marks::NONE && member.healthy()
+        });
+        labelled.count()
+    };
+    for number in 0..40 {
+        let at = address(number);
+        world
+            .publish_as("s", number as u64, &[(&at, published("new", 0))])
+            .unwrap();
+    }
+    // Also if they lived otherwise when it was made, and were found dead.
+    for number in 0..40 {
+        let as_it_was = match number % 3 {
+            0 => published("old", 0),
+            1 => labelled("v", "old", beat()),
+            _ => labelled("v", "old", registration(Liveness::Static)),
+        };
+        let mut piece = piece(&address(number), 9_000 + number as u64, as_it_was);
+        (piece.state.health, piece.state.reason) = match number % 2 {
+            0 => (Health::Healthy, Reason::Registered),
+            _ => (Health::Unhealthy, Reason::Silent),
+        };
+        assert_eq!(import(&mut world, "s", Part::Instance(piece.clone())), 1);
+        assert_eq!(import(&mut world, "s", Part::Instance(piece)), 0);
+        check_tables(&world);
+    }
+    assert_eq!(labels(&world, "old"), 40);
+    assert_eq!(world.catalog.standbys.len(), 0);
+    world.advance(Duration::from_secs(86_400));
+    assert!(world.events.is_empty(), "{:?}", world.events);
+    assert_eq!(labels(&world, "old"), 40);
+    // Each is still of its connection.
+    for number in 0..40 {
+        assert_eq!(world.close(number), 1);
+    }
+    assert_eq!(world.catalog.instances(), 0);
+    check_tables(&world);
 }

@@ -8,11 +8,21 @@ impl Model {
     /// Returns whether it is taken.
     pub(in super::super) fn import(&mut self, name: Name, piece: InstancePiece, fresh: Lease) -> bool {
         let InstancePiece {
-            registration,
-            declared,
+            mut registration,
+            mut declared,
             state,
             ..
         } = piece;
+        // Whose connection is open goes on living by it.
+        let open = self
+            .instances
+            .get(&name)
+            .filter(|known| known.session().is_some());
+        if let Some(known) = open {
+            registration.liveness = known.registration.liveness.clone();
+            declared.clone_from(&known.declared);
+        }
+        let open = open.is_some();
         let lifetime = registration.liveness.kind().lifetime();
         if !self.takes(&name, lifetime, false) {
             return false;
@@ -36,7 +46,9 @@ impl Model {
             let unwell = declared
                 .as_ref()
                 .is_some_and(|said| said.status == DeclaredStatus::Unhealthy);
-            if known.asked_alike(&registration) {
+            if open {
+                kept = Some((known.health, known.because, known.measured, false, false));
+            } else if known.asked_alike(&registration) {
                 row = known.row;
                 if unwell == known.unwell() {
                     kept = Some((
@@ -57,7 +69,7 @@ impl Model {
         let waits = matches!(registration.liveness, Liveness::Beat(_) | Liveness::Session(_));
         let mut imported = Instance {
             unconfirmed: !matches!(registration.liveness, Liveness::Static),
-            silent: waits && state.health == Health::Unhealthy && state.reason == Reason::Silent,
+            silent: waits && !open && state.health == Health::Unhealthy && state.reason == Reason::Silent,
             because: match state.reason {
                 Reason::Declared => Because::Declared,
                 _ => Because::Other,
