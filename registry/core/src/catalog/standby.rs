@@ -8,7 +8,8 @@
 //! Whoever says goodbye to the address itself means all of them. Like connections all this goes with the process, and
 //! nobody is told: the journal knows only what an instance is.
 //!
-//! There are no more of them than instances that open connections have published, and mostly none.
+//! There are no more of them than instances that open connections have published, nor than there may be instances, and
+//! mostly none. Who comes when there are so many does not wait: with the one who has the address it goes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -213,7 +214,8 @@ impl Catalog {
             self.standbys.drop_one((*session, index, number));
         }
         let leaving = |standby: &Standby| self.standbys.leaving.contains(&standby.session);
-        if let Some(standby) = displaced.filter(|standby| !given_up && !leaving(standby)) {
+        let room = self.standbys.of.len() < self.config.instances_max;
+        if let Some(standby) = displaced.filter(|standby| room && !given_up && !leaving(standby)) {
             self.standbys.push(index, number, standby);
         }
     }

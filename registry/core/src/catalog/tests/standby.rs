@@ -47,6 +47,44 @@ fn close_mutations(world: &mut World, session: u64) -> Vec<Mutation> {
 }
 
 #[test]
+fn no_more_wait_than_there_may_be_instances() {
+    let mut world = World::new(CatalogConfig {
+        instances_max: 2,
+        ..CatalogConfig::default()
+    });
+    for (session, said) in [(1, "one"), (2, "two"), (3, "three"), (4, "four")] {
+        publish(&mut world, session, said);
+    }
+    assert_eq!(world.catalog.standbys.len(), 2);
+    for (session, then) in [(4, "two"), (2, "one"), (1, "gone")] {
+        world.close(session);
+        assert_eq!(name(&world), then);
+    }
+    assert_eq!(world.catalog.standbys.len(), 0);
+}
+
+/// Its instances stay for a while; but what it said does not come back over what was said since.
+#[test]
+fn a_connection_that_leaves_waits_for_nothing() {
+    let mut world = World::without_guard();
+    publish(&mut world, 1, "one");
+    publish(&mut world, 2, "two");
+    world.catalog.session_leaves(SessionId(1));
+    assert_eq!(world.catalog.standbys.len(), 0);
+    world.catalog.session_leaves(SessionId(2));
+    publish(&mut world, 3, "three");
+    assert_eq!(world.catalog.standbys.len(), 0);
+    world.close(3);
+    assert_eq!(name(&world), "gone");
+    world.close(2);
+    world.close(1);
+    publish(&mut world, 2, "two");
+    publish(&mut world, 3, "three");
+    assert_eq!(world.catalog.standbys.len(), 1, "a number may be used again");
+    check_tables(&world);
+}
+
+#[test]
 fn the_last_has_it_and_when_its_connection_closes_the_one_before() {
     let mut world = World::without_guard();
     for (session, said) in [(1, "one"), (2, "two"), (3, "three")] {
