@@ -1,6 +1,6 @@
 //! Finding instances: by name, by lease, by slot. Reads only.
 
-use crate::model::{Endpoint, Lease, Liveness, Member, ServiceKey, ServiceRef, Timings};
+use crate::model::{Endpoint, Lease, Lifetime, Liveness, Member, ServiceKey, ServiceRef, Timings};
 
 use super::Catalog;
 use super::command::Command;
@@ -53,6 +53,13 @@ impl Catalog {
                 .and_then(Subject::instance)
                 .map(|(service, endpoint)| (service.clone(), endpoint.clone())),
         }
+    }
+
+    /// Whether a service has instances of this lifetime.
+    #[must_use]
+    pub fn has_of_lifetime(&self, service: ServiceRef<'_>, lifetime: Lifetime) -> bool {
+        self.service(service)
+            .is_some_and(|(_, found)| found.has(lifetime))
     }
 
     pub(super) fn service(&self, service: ServiceRef<'_>) -> Option<(u32, &Service)> {

@@ -1,12 +1,14 @@
 //! A service that is to be uniform never gets instances of both lifetimes, however many register at once.
 
 use beatrix_core::catalog::Refusal;
-use beatrix_core::model::{Endpoint, Existence, Health, Lifetime, Registration, ServicePatch};
+use beatrix_core::model::{Endpoint, Existence, Health, Lifetime, Liveness, Registration, ServicePatch};
 use beatrix_engine::registry::Registered;
 use beatrix_engine::{Registry, WriteError};
 
-use crate::support::journal::busy;
-use crate::support::{beating, endpoint, fixed, key, nth, try_register};
+use crate::support::journal::{Script, busy};
+use crate::support::{
+    beating, endpoint, fixed, key, living, ms, nth, settle, start, try_register, unguarded,
+};
 
 const A: &str = "10.0.0.1:80";
 
@@ -112,4 +114,42 @@ async fn a_declaration_and_registrations_that_wait_together_see_each_other() {
         Err(WriteError::Refused(Refusal::ServiceExists(_)))
     ));
     assert!(is_for(&refused, Lifetime::Ephemeral), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_together_with_the_goodbye_of_the_last_of_the_other_lifetime_is_taken() {
+    for replaced in [false, true] {
+        let script = Script::default();
+        let registry = start(unguarded(), script.journal()).await;
+        for service in ["s", "t"] {
+            let there = try_register(&registry, service, endpoint(A), fixed()).await;
+            assert!(there.unwrap().changed);
+        }
+        script.take(ms(100));
+        let first = registry.clone();
+        tokio::spawn(async move { try_register(&first, "first", nth(0), fixed()).await });
+        settle().await;
+        let goodbye = async |service: &str| {
+            let goes = match replaced {
+                false => registry.deregister(key(service), endpoint(A), None, &[]).await,
+                true => {
+                    let other = try_register(&registry, service, endpoint(A), beating()).await;
+                    return other.unwrap().changed;
+                }
+            };
+            goes.unwrap().changed
+        };
+        let session = registry.new_session();
+        let published = (nth(3), living(Liveness::Session(session)), Health::Healthy);
+        let (gone, gone_too, registered, published, refused) = tokio::join!(
+            goodbye("s"),
+            goodbye("t"),
+            uniform(&registry, "s", nth(2), beating()),
+            registry.publish(key("t"), session, vec![published]),
+            uniform(&registry, "s", nth(4), fixed()),
+        );
+        assert!(gone && gone_too);
+        assert!(registered.unwrap().changed && published.unwrap().changed);
+        assert!(is_for(&refused, Lifetime::Ephemeral), "{refused:?}");
+    }
 }

@@ -36,6 +36,8 @@ pub(super) struct Group {
     /// catalog knows.
     ephemeral: Set<ServiceKey>,
     persistent: Set<ServiceKey>,
+    /// From which services instances may go.
+    left: Set<ServiceKey>,
     /// Which connections may come to have instances, and in which services.
     sessions: Set<SessionId>,
     publishers: Set<(SessionId, ServiceKey)>,
@@ -187,6 +189,31 @@ impl Group {
         self.subjects.contains(&(service.clone(), endpoint.clone()))
     }
 
+    /// Whether a command may be refused for instances of another lifetime that go with what is in the group. Roughly, but
+    /// never false if it could be.
+    fn may_make_way(&self, catalog: &Catalog, command: &Command) -> bool {
+        if self.decided.is_empty() {
+            return false;
+        }
+        let (service, lifetime) = match command {
+            Command::Register {
+                service,
+                registration,
+                uniform: true,
+                ..
+            } => (service, registration.liveness.kind().lifetime()),
+            Command::Publish { service, .. } => (service, Lifetime::Ephemeral),
+            _ => return false,
+        };
+        // Either they go, or what registers is of another lifetime than they were.
+        let registers = match lifetime {
+            Lifetime::Ephemeral => &self.ephemeral,
+            Lifetime::Persistent => &self.persistent,
+        };
+        (self.left.contains(service) || registers.contains(service))
+            && catalog.has_of_lifetime(service.borrowed(), lifetime.other())
+    }
+
     fn decide(
         &mut self,
         catalog: &mut Catalog,
@@ -212,11 +239,15 @@ impl Group {
                 _ => false,
             };
         let keep = catalog.keep(&command);
-        let again = unsure.then(|| command.clone());
+        let again = (unsure || self.may_make_way(catalog, &command)).then(|| command.clone());
         let decision = catalog.decide(*command, reserved, now);
-        // Not all that is in the group registers.
+        // Not all that is in the group registers, and those who are in the way may go with it. What is refused with nothing
+        // before it stays refused.
         if let Some(command) = again
-            && matches!(decision, Err(Refusal::Limit { .. }))
+            && matches!(
+                decision,
+                Err(Refusal::Limit { .. } | Refusal::OtherLifetime { .. })
+            )
         {
             return Err(Request::Write { command, by, reply });
         }
@@ -248,6 +279,11 @@ impl Group {
                 Subject::Service(_) | Subject::Namespace(_) | Subject::Setting(_) | Subject::Registry => {
                     self.alone = true;
                 }
+            }
+            if let Mutation::Removed { service, .. } = mutation
+                && !self.left.contains(service)
+            {
+                self.left.insert(service.clone());
             }
             if let Some((service, registration)) = registration_of(mutation) {
                 let of_lifetime = match registration.liveness.kind().lifetime() {
