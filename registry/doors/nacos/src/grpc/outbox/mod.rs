@@ -8,6 +8,7 @@
 //! round, since the hub wakes with no lock held.
 
 mod ring;
+mod step;
 mod watch;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -17,7 +18,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use beatrix_core::model::{Revision, ServiceKey};
-use beatrix_engine::hub::{Hub, Peer, Subscribe, SubscribeError};
+use beatrix_engine::hub::{Hub, Peer, Subscribe};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -25,7 +26,8 @@ use super::fuzzy;
 use super::message::Outgoing;
 use crate::limits::GRPC_SUBSCRIPTIONS_PER_CONNECTION_MAX;
 use ring::Ring;
-use watch::{Answered, News, Sent, Watch};
+pub(super) use step::{Acknowledged, Step, Told, WatchError};
+use watch::{Answered, Sent, Watch};
 
 /// How long after its subscription a client is told the list by a push as well. Nacos 2.x does so after 500 ms, and
 /// Java's and Rust's clients rely on it after they have reconnected. Not at once: the push would overtake the answer.
@@ -65,48 +67,6 @@ struct State {
     sender: Option<Waker>,
     /// Since when something waits for him.
     unread: Option<Instant>,
-}
-
-/// What the sender is to do next.
-#[derive(Debug)]
-pub(super) enum Step {
-    /// Say this.
-    Say(Outgoing),
-    /// Tell this list.
-    Tell(Told),
-    /// End the stream, for this reason.
-    End(&'static str),
-    /// Wait until he is woken, or until then.
-    Wait(Option<Instant>),
-}
-
-/// A list that is to be told.
-#[derive(Debug)]
-pub(super) struct Told {
-    pub(super) watch: u32,
-    pub(super) service: ServiceKey,
-    pub(super) clusters: Arc<str>,
-    pub(super) news: News,
-}
-
-/// Why a subscription is not made.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WatchError {
-    #[error("the connection has ended")]
-    Ended,
-    #[error(
-        "limit grpc_subscriptions_per_connection_max of {GRPC_SUBSCRIPTIONS_PER_CONNECTION_MAX} is reached"
-    )]
-    TooMany,
-    #[error(transparent)]
-    Hub(#[from] SubscribeError),
-}
-
-/// What somebody acknowledged, for the hub.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Acknowledged {
-    pub(super) subscriber: u64,
-    pub(super) revision: Revision,
 }
 
 impl Outbox {
