@@ -114,11 +114,15 @@ impl Catalog {
         let index = self.service_or_new(key, moment.revision);
         let known = self.slot_number(index, &endpoint);
         let mut mark = Marks::NONE;
+        // Connections died with the process: what a journal tells of them is of nobody, and there may be very much of it.
+        let tracks = self.restoring.is_none();
         if let Some(number) = known {
             mark = self.inherited_mark(number, &registration);
             self.forget_silence(number, false);
             self.reports.drop_slot(number);
-            self.take_over(index, &endpoint, &registration.liveness);
+            if tracks {
+                self.take_over(index, &endpoint, &registration.liveness);
+            }
         }
         let service = self.services[index as usize]
             .as_mut()
@@ -144,7 +148,9 @@ impl Catalog {
             }
         }
         self.count_recalled(index, recalled, self.recalled(number));
-        if let Liveness::Session(session) = liveness {
+        if let Liveness::Session(session) = liveness
+            && tracks
+        {
             self.sessions.enter(session, index, number);
         }
         let service = self.services[index as usize]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::beats::check_tables;
-use crate::catalog::CatalogConfig;
 use crate::catalog::testing::{World, address, beat, declared, expires, labelled, off, registration};
+use crate::catalog::{Catalog, CatalogConfig};
 use crate::liveness::Beat;
 use crate::model::{DeclaredStatus, Health, Liveness, Marks, Reason, Registration, SessionId};
 
@@ -210,4 +210,21 @@ fn while_expiry_is_off_nobody_goes_and_afterwards_all_have_a_whole_time() {
     assert_eq!(world.health("s", A0), "healthy");
     world.advance(Duration::from_secs(1));
     assert_eq!(world.health("s", A0), "gone");
+}
+
+#[test]
+fn of_the_connections_that_a_journal_tells_of_nothing_is_kept() {
+    let mut world = World::without_guard();
+    for session in 1..200 {
+        let label = session.to_string();
+        let published = [(A, labelled("n", &label, beat()))];
+        world.publish_as("s", session, &published).unwrap();
+        world.close(session - 1);
+    }
+    let mut catalog = Catalog::new(CatalogConfig::default(), world.now);
+    for committed in &world.history {
+        catalog.apply(committed.clone(), world.now);
+        assert_eq!((catalog.sessions.iter().count(), catalog.standbys.len()), (0, 0));
+    }
+    assert_eq!(catalog.instances(), 1);
 }
