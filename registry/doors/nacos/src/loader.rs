@@ -20,6 +20,7 @@ use crate::limits::CLIENTS_MAX;
 use crate::params::{Incoming, Param, Params};
 use crate::reply;
 use crate::result::{self, ResultError};
+use crate::v1::error::TextError;
 
 /// What went well is said so.
 const SUCCESS: &str = "success";
@@ -111,8 +112,9 @@ async fn current_v3(nacos: Nacos) -> Response {
     result::success(connections(&nacos))
 }
 
-async fn reload_current(nacos: Nacos, request: Request) -> Response {
-    told(keep(&nacos, request).await)
+async fn reload_current(nacos: Nacos, request: Request) -> Result<Response, TextError> {
+    keep(&nacos, request).await?;
+    Ok(success())
 }
 
 async fn reload_current_v3(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
@@ -120,8 +122,9 @@ async fn reload_current_v3(nacos: Nacos, request: Request) -> Result<Response, R
     Ok(result::success(SUCCESS))
 }
 
-async fn reload_client(nacos: Nacos, request: Request) -> Response {
-    told(one(&nacos, request).await)
+async fn reload_client(nacos: Nacos, request: Request) -> Result<Response, TextError> {
+    one(&nacos, request).await?;
+    Ok(success())
 }
 
 async fn reload_client_v3(nacos: Nacos, request: Request) -> Result<Response, ResultError> {
@@ -129,11 +132,8 @@ async fn reload_client_v3(nacos: Nacos, request: Request) -> Result<Response, Re
     Ok(result::success(SUCCESS))
 }
 
-fn told(done: Result<(), Error>) -> Response {
-    match done {
-        Ok(()) => reply::text(StatusCode::OK, SUCCESS.to_owned()),
-        Err(error) => reply::text(error.status(), error.to_string()),
-    }
+fn success() -> Response {
+    reply::text(StatusCode::OK, SUCCESS.to_owned())
 }
 
 /// So many stay; the others are told to leave.

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::params::{Incoming, Param};
 use crate::reply;
 use crate::result::ResultError;
+use crate::v1::error::TextError;
 use crate::wire::LoginJson;
 
 /// Nacos 2.x: what a server without access control gives for a token.
@@ -29,11 +30,8 @@ pub(crate) fn routes() -> Router<Nacos> {
         .route("/nacos/v3/auth/user/login", post(login_v3))
 }
 
-async fn login_v1(request: Request) -> Response {
-    match login(request).await {
-        Ok(response) => response,
-        Err(error) => reply::text(error.status(), error.to_string()),
-    }
+async fn login_v1(request: Request) -> Result<Response, TextError> {
+    Ok(login(request).await?)
 }
 
 async fn login_v3(request: Request) -> Result<Response, ResultError> {

@@ -1,4 +1,5 @@
-//! What errors look like in v1: a status and a line of text that names the parameter.
+//! What errors look like in v1, and wherever else answers are not framed: a status and a line of text that names the
+//! parameter.
 
 use axum::response::{IntoResponse, Response};
 
@@ -7,7 +8,7 @@ use crate::reply;
 
 /// An error on its way to a client of v1.
 #[derive(Debug)]
-pub(super) struct TextError(Error);
+pub(crate) struct TextError(Error);
 
 impl<E: Into<Error>> From<E> for TextError {
     fn from(error: E) -> Self {

@@ -3,7 +3,7 @@
 mod admitted;
 mod beat;
 mod catalog;
-mod error;
+pub(crate) mod error;
 mod health;
 mod instance;
 mod list;
