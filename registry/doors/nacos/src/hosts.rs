@@ -176,7 +176,7 @@ impl<'a> Hosts<'a> {
         let grouped = &self.grouped;
         match member.record.registration.metadata.get(ID_GENERATOR) {
             Some(SNOWFLAKE) => format!("{}#{cluster}#{grouped}", self.number(endpoint)),
-            _ => format!("{}#{}#{cluster}#{grouped}", endpoint.address(), endpoint.port()),
+            _ => simple_id(endpoint, cluster.as_str(), grouped),
         }
     }
 
@@ -226,6 +226,11 @@ pub(crate) fn listed(member: &Member) -> bool {
 /// Text as a JSON string.
 pub(crate) fn string(json: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(json, text).expect("a vector takes all that is written");
+}
+
+/// The id that is made of what an instance is called.
+pub(crate) fn simple_id(endpoint: &Endpoint, cluster: &str, grouped: &str) -> String {
+    format!("{}#{}#{cluster}#{grouped}", endpoint.address(), endpoint.port())
 }
 
 /// Text as the inside of a JSON string.

@@ -55,7 +55,7 @@ pub(super) struct Envelope<T> {
     rest: T,
 }
 
-/// Nothing more than the envelope.
+/// Nothing more than what every message has.
 #[derive(Debug, Serialize)]
 pub(super) struct Nothing {}
 

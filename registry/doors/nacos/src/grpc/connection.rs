@@ -12,12 +12,11 @@ use std::time::Duration;
 
 use beatrix_core::model::{Endpoint, Health, Origin, Registration, ServiceKey, SessionId, Surface, Wall};
 use beatrix_engine::WriteError;
-use serde::Serialize;
 use tokio::sync::{Notify, RwLock, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::answer::Failure;
+use super::answer::{Failure, Nothing};
 use super::counts::count;
 use super::fuzzy::{Granted, Wish};
 use super::message::Outgoing;
@@ -75,10 +74,6 @@ pub(super) struct Connection {
     ended: RwLock<bool>,
     over: CancellationToken,
 }
-
-/// Members of a request that has none.
-#[derive(Debug, Serialize)]
-struct Nothing {}
 
 impl Connection {
     pub(super) fn new(shared: &Arc<Shared>, peer: SocketAddr) -> Self {

@@ -16,7 +16,7 @@ use super::connection::Connection;
 use super::counts::count;
 use super::message::Outgoing;
 use super::outbox::{Step, Told};
-use crate::listing::{self, Filter, Found, Frame};
+use crate::listing::{self, Filter, Found};
 
 /// See the module. Dropped, it ends its connection: the client has cancelled the stream, or the transport is gone.
 #[derive(Debug)]
@@ -109,10 +109,7 @@ impl Connection {
             None if registry.complete() => (told.news.revision, Found::default()),
             _ => return None,
         };
-        let frame = Frame::Grpc {
-            cache_millis: listing::cache_millis(nacos),
-        };
-        let list = listing::around(service, frame, &told.clusters, found, time);
+        let list = self.told(service, &told.clusters, found, time);
         let request = self.shared.next_request();
         if !self.outbox.told(told.watch, request, revision) {
             return None;

@@ -9,14 +9,6 @@ use serde_json::value::RawValue;
 
 use crate::wire::Scalar;
 
-/// Which service a request is about.
-#[derive(Debug, Default)]
-pub(super) struct Names<'a> {
-    pub(super) namespace: Option<Scalar<'a>>,
-    pub(super) group: Option<Scalar<'a>>,
-    pub(super) service: Option<Scalar<'a>>,
-}
-
 /// `InstanceRequest` and `PersistentInstanceRequest`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

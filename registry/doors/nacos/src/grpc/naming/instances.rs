@@ -7,7 +7,9 @@ use crate::grpc::answer::{Failure, codes, success};
 use crate::grpc::connection::Connection;
 use crate::grpc::kind::Kind;
 use crate::grpc::message::Outgoing;
-use crate::grpc::wire::{BatchRequest, InstanceJson, InstanceRequest, Names, Object, text};
+use crate::grpc::subject::Names;
+use crate::grpc::wire::{BatchRequest, InstanceJson, InstanceRequest, Object, text};
+use crate::hosts::simple_id;
 use crate::instance::{self, Instance, Lives, Registering};
 use crate::limits::BATCH_ENTRIES_MAX;
 use crate::metadata;
@@ -56,7 +58,7 @@ pub(in crate::grpc) async fn held(
     connection: &Connection,
     request: InstanceRequest<'_>,
 ) -> Result<Outgoing, Failure> {
-    let service = names(request.namespace, request.group_name, request.service_name).key()?;
+    let service = Names::of(request.namespace, request.group_name, request.service_name).key()?;
     let mut awaited = None;
     let (instances, done) = match wish(request.r#type, request.instance.map(|Object(instance)| instance))? {
         Wish::Register(instance) => {
@@ -100,7 +102,7 @@ pub(in crate::grpc) async fn batch(
     connection: &Connection,
     request: BatchRequest<'_>,
 ) -> Result<Outgoing, Failure> {
-    let service = names(request.namespace, request.group_name, request.service_name).key()?;
+    let service = Names::of(request.namespace, request.group_name, request.service_name).key()?;
     match &*text(request.r#type) {
         BATCH_REGISTER => {}
         other => return Err(unsupported(other)),
@@ -130,7 +132,7 @@ pub(in crate::grpc) async fn persistent(
     connection: &Connection,
     request: InstanceRequest<'_>,
 ) -> Result<Outgoing, Failure> {
-    let service = names(request.namespace, request.group_name, request.service_name).key()?;
+    let service = Names::of(request.namespace, request.group_name, request.service_name).key()?;
     let nacos = &connection.nacos;
     let done = match wish(request.r#type, request.instance.map(|Object(instance)| instance))? {
         Wish::Register(instance) => {
@@ -156,18 +158,6 @@ pub(in crate::grpc) async fn persistent(
     Ok(success(Kind::PersistentInstance, Done { r#type: done }))
 }
 
-fn names<'a>(
-    namespace: Option<Scalar<'a>>,
-    group: Option<Scalar<'a>>,
-    service: Option<Scalar<'a>>,
-) -> Names<'a> {
-    Names {
-        namespace,
-        group,
-        service,
-    }
-}
-
 fn one(registering: Registering) -> (Endpoint, Registration, Health) {
     let Registering {
         endpoint,
@@ -187,12 +177,6 @@ fn endpoint(instance: &InstanceJson<'_>) -> Result<Endpoint, Failure> {
     Ok(instance::endpoint(&ip, &port)?)
 }
 
-/// The id that an instance has without one of its own.
-fn made_id(endpoint: &Endpoint, cluster: &str, service: &ServiceKey) -> String {
-    let (ip, port) = (endpoint.address(), endpoint.port());
-    format!("{ip}#{port}#{cluster}#{}", grouped_name(service.borrowed()))
-}
-
 /// What a client says about an instance, in the domain's types.
 fn read(
     connection: &Connection,
@@ -208,7 +192,7 @@ fn read(
     };
     // Who registers what it was told says the id that was made for it: that is none of its own.
     let own_id = text(json.instance_id);
-    let made = || made_id(&endpoint, cluster, &service);
+    let made = || simple_id(&endpoint, cluster, &grouped_name(service.borrowed()));
     let own_id = Some(own_id).filter(|id| !id.is_empty() && **id != made());
     let metadata = json
         .metadata

@@ -1,8 +1,10 @@
 //! Lists of the instances of a service: asked for once, and subscribed to.
 
-use beatrix_core::model::{ServiceKey, ServiceRef};
+use beatrix_core::model::{ServiceKey, ServiceRef, Wall};
 use beatrix_engine::hub::{Parting, Peer, Subscribe};
 use beatrix_nacos_wire::Payload;
+use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use crate::grpc::answer::{Failure, codes, listed};
 use crate::grpc::connection::{Client, Connection};
@@ -10,7 +12,8 @@ use crate::grpc::hearing::{named, short};
 use crate::grpc::kind::Kind;
 use crate::grpc::message::Outgoing;
 use crate::grpc::outbox::WatchError;
-use crate::grpc::wire::{Names, QueryRequest, SubscribeRequest, text};
+use crate::grpc::subject::Names;
+use crate::grpc::wire::{QueryRequest, SubscribeRequest, text};
 use crate::limits::GRPC_CLUSTERS_BYTES_MAX;
 use crate::listing::{self, Filter, Found, Frame};
 use crate::params::Param;
@@ -23,14 +26,14 @@ const APP: &str = "app";
 pub(in crate::grpc) struct Failed {
     failure: Failure,
     /// An empty list: Rust's client cannot read an answer without one.
-    list: Box<serde_json::value::RawValue>,
+    list: Box<RawValue>,
 }
 
 /// The list that an answer of failure has.
 #[derive(Debug, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Empty {
-    service_info: Box<serde_json::value::RawValue>,
+    service_info: Box<RawValue>,
 }
 
 impl Failed {
@@ -50,7 +53,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// Reads the names, and checks those of the clusters.
-    fn of<'a>(names: Names<'_>, filter: Filter<'a>) -> Result<Asked<'a>, Failure> {
+    fn of<'a>(names: &Names<'_>, filter: Filter<'a>) -> Result<Asked<'a>, Failure> {
         let service = names.key()?;
         filter.check(Param::Clusters)?;
         Ok(Asked { service, filter })
@@ -64,17 +67,12 @@ pub(in crate::grpc) fn query(connection: &Connection, request: QueryRequest<'_>)
         clusters: &clusters,
         healthy_only: request.healthy_only.unwrap_or(false),
     };
-    let names = Names {
-        namespace: request.namespace,
-        group: request.group_name,
-        service: request.service_name,
-    };
-    let named = named_list(&names, &clusters);
+    let names = Names::of(request.namespace, request.group_name, request.service_name);
     let answer = || -> Result<Outgoing, Failure> {
-        let asked = Asked::of(names, filter)?;
+        let asked = Asked::of(&names, filter)?;
         list(connection, Kind::Query, &asked)
     };
-    answer().map_err(|failure| named.failed(connection, failure))
+    answer().map_err(|failure| failed(connection, &names, &clusters, failure))
 }
 
 /// Subscribes, or ends a subscription. Nacos 2.x: the list is in the answer in any case.
@@ -91,14 +89,9 @@ pub(in crate::grpc) fn subscribe(
         clusters: &clusters,
         healthy_only: false,
     };
-    let names = Names {
-        namespace: request.namespace,
-        group: request.group_name,
-        service: request.service_name,
-    };
-    let named = named_list(&names, &clusters);
+    let names = Names::of(request.namespace, request.group_name, request.service_name);
     let answer = || -> Result<Outgoing, Failure> {
-        let asked = Asked::of(names, filter)?;
+        let asked = Asked::of(&names, filter)?;
         if asked.filter.clusters.len() > GRPC_CLUSTERS_BYTES_MAX {
             let message = format!("clusters must have at most {GRPC_CLUSTERS_BYTES_MAX} bytes");
             return Err(Failure::new(codes::INVALID, message));
@@ -110,7 +103,7 @@ pub(in crate::grpc) fn subscribe(
         }
         list(connection, Kind::Subscribe, &asked)
     };
-    answer().map_err(|failure| named.failed(connection, failure))
+    answer().map_err(|failure| failed(connection, &names, &clusters, failure))
 }
 
 fn watch(connection: &Connection, payload: &Payload, asked: &Asked<'_>) -> Result<(), Failure> {
@@ -156,55 +149,48 @@ fn header<'a>(payload: &'a Payload, name: &str) -> Option<&'a str> {
 }
 
 fn list(connection: &Connection, kind: Kind, asked: &Asked<'_>) -> Result<Outgoing, Failure> {
-    let nacos = &connection.nacos;
-    let (registry, service) = (&nacos.registry, asked.service.borrowed());
+    let (registry, service) = (&connection.nacos.registry, asked.service.borrowed());
     let read = || registry.view(service);
     let (view, time) = connection.ref_times.reading(service, registry.wall(), read);
     let found = listing::hosts_in(registry, view.as_deref(), asked.filter)?;
-    let frame = Frame::Grpc {
-        cache_millis: listing::cache_millis(nacos),
-    };
-    let list = listing::around(service, frame, asked.filter.clusters, found, time);
-    Ok(listed(kind, list))
+    Ok(listed(
+        kind,
+        connection.told(service, asked.filter.clusters, found, time),
+    ))
 }
 
-/// The names of a list that may have to be told though it cannot be made.
-struct NamedList {
-    group: String,
-    name: String,
-    clusters: String,
-}
-
-fn named_list(names: &Names<'_>, clusters: &str) -> NamedList {
-    let shown = |name: &Option<crate::wire::Scalar<'_>>| {
-        name.as_ref().map_or_else(String::new, |name| short(&name.0))
-    };
-    NamedList {
-        group: shown(&names.group),
-        name: shown(&names.service),
-        clusters: short(clusters),
+impl Connection {
+    /// A list with what is told around it.
+    pub(in crate::grpc) fn told(
+        &self,
+        service: ServiceRef<'_>,
+        clusters: &str,
+        found: Found,
+        time: Wall,
+    ) -> Vec<Bytes> {
+        let frame = Frame::Grpc {
+            cache_millis: listing::cache_millis(&self.nacos),
+        };
+        listing::around(service, frame, clusters, found, time)
     }
 }
 
-impl NamedList {
-    fn failed(&self, connection: &Connection, failure: Failure) -> Failed {
-        let service = ServiceRef {
-            namespace: "",
-            group: &self.group,
-            name: &self.name,
-        };
-        let frame = Frame::Grpc {
-            cache_millis: listing::cache_millis(&connection.nacos),
-        };
-        // Not told as a list: no time is used up by it.
-        let now = connection.nacos.registry.wall();
-        let list = listing::around(service, frame, &self.clusters, Found::default(), now).concat();
-        let list = String::from_utf8(list)
-            .ok()
-            .and_then(|list| serde_json::value::RawValue::from_string(list).ok());
-        Failed {
-            failure,
-            list: list.unwrap_or_else(|| serde_json::value::RawValue::NULL.to_owned()),
-        }
+/// What is answered with an empty list, since none can be made. What the request says is echoed, shortened.
+fn failed(connection: &Connection, names: &Names<'_>, clusters: &str, failure: Failure) -> Failed {
+    let (group, name) = names.as_said();
+    let (group, name) = (short(group), short(name));
+    let service = ServiceRef {
+        namespace: "",
+        group: &group,
+        name: &name,
+    };
+    // Not told as a list: no time is used up by it.
+    let now = connection.nacos.registry.wall();
+    let list = connection.told(service, &short(clusters), Found::default(), now);
+    let list = String::from_utf8(list.concat()).ok();
+    let list = list.and_then(|list| RawValue::from_string(list).ok());
+    Failed {
+        failure,
+        list: list.unwrap_or_else(|| RawValue::NULL.to_owned()),
     }
 }

@@ -38,8 +38,8 @@ pub(in crate::grpc) async fn list(
         number: number(request.page_no),
         size: number(request.page_size),
     };
-    let namespace = subject::namespace(request.namespace);
-    Namespace::check(&namespace)?;
+    let namespace = subject::namespace(request.namespace.as_ref());
+    Namespace::check(namespace)?;
     let group = match &request.group_name {
         Some(Scalar(group)) => group,
         None => Group::DEFAULT,
@@ -50,7 +50,7 @@ pub(in crate::grpc) async fn list(
     }
     Group::check(group)?;
     let query = DirectoryQuery {
-        namespace: &namespace,
+        namespace,
         group: Some(group),
         group_contains: None,
         search: None,

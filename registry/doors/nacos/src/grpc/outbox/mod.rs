@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use beatrix_core::model::{Revision, ServiceKey};
 use beatrix_engine::hub::{Hub, Peer, Subscribe};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::fuzzy;
@@ -114,9 +114,7 @@ impl Outbox {
         state.watches.insert(number, watch);
         state.by_service.insert(service, number);
         state.due.insert((due, number));
-        let sender = state.sender.take();
-        drop(guard);
-        wake(sender);
+        wake(guard);
         Ok(())
     }
 
@@ -148,9 +146,7 @@ impl Outbox {
         }
         state.words.push_back(message);
         state.wait_for_sender();
-        let sender = state.sender.take();
-        drop(state);
-        wake(sender);
+        wake(state);
     }
 
     /// Ends the stream, and all subscriptions. Returns whether it had not ended yet.
@@ -167,7 +163,9 @@ impl Outbox {
             },
         );
         drop(state);
-        wake(ended.sender);
+        if let Some(sender) = ended.sender {
+            sender.wake();
+        }
         true
     }
 
@@ -175,9 +173,7 @@ impl Outbox {
     pub(super) fn finish(&self, why: &'static str) {
         let mut state = self.0.lock();
         state.finishing = Some(why);
-        let sender = state.sender.take();
-        drop(state);
-        wake(sender);
+        wake(state);
     }
 
     /// Since when something waits for a sender who does not come.
@@ -190,9 +186,7 @@ impl Outbox {
         let mut guard = self.0.lock();
         let state = &mut *guard;
         state.line_up(number);
-        let sender = state.sender.take();
-        drop(guard);
-        wake(sender);
+        wake(guard);
     }
 
     /// Takes the answer to the push or notice with this number. Returns what it acknowledges of a service.
@@ -201,9 +195,7 @@ impl Outbox {
         let state = &mut *guard;
         let Some(number) = state.sent.remove(&request) else {
             if state.patterns.answered(request, well, Instant::now()) {
-                let sender = state.sender.take();
-                drop(guard);
-                wake(sender);
+                wake(guard);
             }
             return None;
         };
@@ -212,9 +204,7 @@ impl Outbox {
             Answered::Nothing => None,
             Answered::Refused => {
                 state.put_off(number, Instant::now() + AGAIN_AFTER);
-                let sender = state.sender.take();
-                drop(guard);
-                wake(sender);
+                wake(guard);
                 None
             }
             Answered::Acknowledged {
@@ -300,15 +290,11 @@ impl Outbox {
         let Some(watch) = state.watches.get_mut(&number) else {
             return false;
         };
-        if let Some(due) = watch.due.take() {
-            state.due.remove(&(due, number));
-        }
-        let by = Instant::now() + ACKNOWLEDGED_WITHIN;
-        if let Some(forgotten) = watch.told(Sent { request, revision }, by) {
+        if let Some(forgotten) = watch.told(Sent { request, revision }) {
             state.sent.remove(&forgotten);
         }
-        state.due.insert((by, number));
         state.sent.insert(request, number);
+        state.put_off(number, Instant::now() + ACKNOWLEDGED_WITHIN);
         true
     }
 
@@ -319,9 +305,7 @@ impl Outbox {
             return None;
         }
         let changed = change(&mut state.patterns);
-        let sender = state.sender.take();
-        drop(state);
-        wake(sender);
+        wake(state);
         Some(changed)
     }
 }
@@ -372,8 +356,10 @@ impl State {
     }
 }
 
-/// With no lock held: it may run what it wakes.
-fn wake(sender: Option<Waker>) {
+/// Wakes the sender, if he waits: with no lock held, since that may run what it wakes.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let sender = state.sender.take();
+    drop(state);
     if let Some(sender) = sender {
         sender.wake();
     }

@@ -125,10 +125,9 @@ impl Watch {
     }
 
     /// Notes that a state was told. Returns the number of a push that is no longer waited for, if there are too many.
-    pub(super) fn told(&mut self, sent: Sent, acknowledged_by: Instant) -> Option<u64> {
+    pub(super) fn told(&mut self, sent: Sent) -> Option<u64> {
         self.told = self.told.max(Some(sent.revision));
         self.sent.push_back(sent);
-        self.due = Some(acknowledged_by);
         let over = self.sent.len() > SENT_KEPT;
         over.then(|| self.sent.pop_front())
             .flatten()
